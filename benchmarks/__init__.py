@@ -1,0 +1,1 @@
+"""What a training step costs: hand-written NumPy, tinygrad_lite and PyTorch side by side (``python -m benchmarks``)."""

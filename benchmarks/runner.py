@@ -1,0 +1,49 @@
+"""Time several contestants in one alternating loop, so that a busy moment of the machine hits all of them."""
+
+import timeit
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.steps import Step, check
+
+FLOAT32 = np.dtype(np.float32)
+
+
+def time_in_turns(functions: dict[str, Callable[[], Any]], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Microseconds a call: for each function one figure per round.
+
+    Parameters
+    ----------
+    functions : dict of callable
+        What to time, by name.
+    rounds : int
+        How often each one has its turn.
+    seconds : float
+        About how long a turn lasts: as many calls as fit, at least one.
+    """
+    timers = {name: timeit.Timer(function) for name, function in functions.items()}
+    calls = {}
+    for name, timer in timers.items():
+        timer.timeit(1)  # warm up
+        calls[name] = max(1, round(seconds / (timer.timeit(3) / 3)))
+    taken: dict[str, list[float]] = {name: [] for name in timers}
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            taken[name].append(timer.timeit(calls[name]) / calls[name] * 1e6)
+    return taken
+
+
+def ratio(taken: dict[str, list[float]], name: str, baseline: str) -> float | None:
+    """The median over the rounds of one contestant's time over another's; None if either is absent."""
+    if name not in taken or baseline not in taken:
+        return None
+    return median(ours / theirs for ours, theirs in zip(taken[name], taken[baseline], strict=True))
+
+
+def measure(step: Step, who: list[str], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Check that the contestants agree, then time them."""
+    check(step, who)
+    return time_in_turns({name: step.contestant(name, FLOAT32).step for name in who}, rounds, seconds)

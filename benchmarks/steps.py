@@ -1,0 +1,175 @@
+"""The training steps that are measured, each by up to three contestants that start from the same weights.
+
+tinygrad_lite and PyTorch run the very same lines, with another module behind ``framework``.
+"""
+
+import functools
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from benchmarks import by_hand
+from benchmarks.by_hand import RATE
+
+BY_HAND, LITE, TORCH = "NumPy by hand", "tinygrad_lite", "PyTorch"
+FRAMEWORKS = {LITE: "tinygrad_lite", TORCH: "torch"}
+
+
+@dataclass
+class Contestant:
+    """One implementation of a step, with a state of its own.
+
+    Attributes
+    ----------
+    step : callable
+        Runs once and returns the loss: this is what is timed.
+    state : callable
+        What the implementations must agree on: the parameters, or the gradients of the last step.
+    """
+
+    step: Callable[[], Any]
+    state: Callable[[], list[np.ndarray]]
+
+
+@dataclass
+class Net:
+    """A whole training step of a dense net: zero the gradients, forward, backward, descend in place."""
+
+    name: str
+    widths: tuple[int, ...]
+    batch: int
+    hidden: str
+    loss: str
+    by_hand: Callable[..., Any]
+    target: float
+    baseline: str = field(default=BY_HAND, init=False)
+
+    @property
+    def description(self) -> str:
+        samples = "one sample" if self.batch == 1 else f"batch {self.batch}"
+        hidden = [self.hidden] if len(self.widths) > 2 else []
+        return ", ".join(["-".join(map(str, self.widths)), samples, *hidden, self.loss])
+
+    def contestant(self, who: str, dtype: np.dtype[Any]) -> Contestant:
+        """The implementation named ``who``, on the same weights and data as the others."""
+        parameters, x, y = self._problem(dtype)
+        if who == BY_HAND:
+            data = (x[0], y[0]) if self.batch == 1 else (x, y)
+            return Contestant(functools.partial(self.by_hand, *parameters, *data), lambda: parameters)
+        framework = importlib.import_module(FRAMEWORKS[who])
+        return self._with(framework, parameters, framework.from_numpy(x), framework.from_numpy(y))
+
+    def _problem(self, dtype: np.dtype[Any]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(0)
+        shapes = [shape for d, n in pairwise(self.widths) for shape in [(n, d), (n,)]]
+        parameters = [(rng.uniform(-1, 1, shape) / np.sqrt(shape[-1])).astype(dtype) for shape in shapes]
+        x = rng.random((self.batch, self.widths[0])).astype(dtype)
+        if self.loss == "cross-entropy":
+            return parameters, x, rng.integers(self.widths[-1], size=self.batch)
+        return parameters, x, rng.integers(2, size=(self.batch, 1)).astype(dtype)
+
+    def _with(self, framework: Any, parameters: list[np.ndarray], x: Any, y: Any) -> Contestant:
+        nn, loss_of = framework.nn, LOSSES[self.loss]
+        layers = [layer for d, n in pairwise(self.widths) for layer in (nn.Linear(d, n), getattr(nn, self.hidden)())]
+        model = nn.Sequential(*layers[:-1])
+        for parameter, array in zip(model.parameters(), parameters, strict=True):
+            parameter.data = framework.from_numpy(array)
+        optimizer = framework.optim.SGD(model.parameters(), lr=RATE)
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            loss = loss_of(nn.functional, model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return Contestant(step, lambda: parameters)
+
+
+LOSSES: dict[str, Callable[..., Any]] = {
+    "binary cross-entropy": lambda F, z, y: F.binary_cross_entropy_with_logits(z, y),
+    "cross-entropy": lambda F, z, y: F.cross_entropy(z, y),
+    "squared error": lambda F, z, y: 0.5 * F.mse_loss(z.sigmoid(), y, reduction="sum"),
+}
+
+
+@dataclass
+class TanhChain:
+    """Forward and backward of many small operations: what an operation costs apart from its arithmetic."""
+
+    name: str
+    size: int
+    target: float
+    repeats: int = 10
+    baseline: str = field(default=TORCH, init=False)
+
+    @property
+    def description(self) -> str:
+        return f"{self.repeats} x `x = tanh(x*b + a) - b`, {self.size}x{self.size}"
+
+    def contestant(self, who: str, dtype: np.dtype[Any]) -> Contestant:
+        """The implementation named ``who``, on the same data as the others."""
+        rng = np.random.default_rng(0)
+        a = rng.random((self.size, self.size)).astype(dtype)
+        b = (0.5 * rng.random((self.size, self.size))).astype(dtype)
+        if who == BY_HAND:
+            return Contestant(
+                lambda: by_hand.tanh_chain(a, b, self.repeats)[0],
+                lambda: list(by_hand.tanh_chain(a, b, self.repeats)[1:]),
+            )
+        framework = importlib.import_module(FRAMEWORKS[who])
+        return self._with(*(framework.from_numpy(array).requires_grad_() for array in (a, b)))
+
+    def _with(self, a: Any, b: Any) -> Contestant:
+        def step() -> Any:
+            a.grad = b.grad = None
+            x = a
+            for _ in range(self.repeats):
+                x = (x * b + a).tanh() - b
+            loss = x.sum()
+            loss.backward()
+            return loss
+
+        return Contestant(step, lambda: [a.grad.numpy(), b.grad.numpy()])
+
+
+Step = Net | TanhChain
+
+STEPS: list[Step] = [
+    Net("L1", (3, 1), 1, "Sigmoid", "binary cross-entropy", by_hand.logistic, 3.0),
+    Net("L2", (2, 10, 1), 1, "Sigmoid", "binary cross-entropy", by_hand.shallow, 3.0),
+    Net("L3", (784, 10, 5, 10), 1, "Sigmoid", "cross-entropy", by_hand.deep, 3.0),
+    Net("B1", (784, 25, 10), 128, "ReLU", "cross-entropy", by_hand.relu_classifier, 1.15),
+    Net("B2", (784, 20, 10), 1600, "ReLU", "cross-entropy", by_hand.relu_classifier, 1.15),
+    Net("B3", (784, 500, 250, 1), 1000, "ReLU", "squared error", by_hand.squared_error, 1.15),
+    Net("B4", (784, 100, 10), 50, "Sigmoid", "cross-entropy", by_hand.sigmoid_classifier, 1.15),
+    TanhChain("E1", 8, 0.75),
+]
+
+
+def contestants() -> list[str]:
+    """Who can run here: PyTorch only where it is installed."""
+    return [BY_HAND, LITE, *([TORCH] if importlib.util.find_spec("torch") else [])]
+
+
+def check(step: Step, who: list[str], runs: int = 3) -> None:
+    """Hold the implementations against each other in float64, over a few steps.
+
+    Raises
+    ------
+    AssertionError
+        If losses, parameters or gradients differ by more than rounding.
+    """
+    reference, *others = [step.contestant(name, np.dtype(np.float64)) for name in who]
+    for _ in range(runs):
+        loss = reference.step().item()
+        for name, other in zip(who[1:], others, strict=True):
+            message = f"{step.name}: {name} and {who[0]} differ"
+            np.testing.assert_allclose(other.step().item(), loss, rtol=1e-9, err_msg=message)
+            for ours, theirs in zip(other.state(), reference.state(), strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12, err_msg=message)

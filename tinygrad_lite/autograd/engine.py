@@ -1,0 +1,279 @@
+"""Reverse mode: cotangents flow from the outputs to the leaves, each node once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from tinygrad_lite.autograd.graph import Node, StandIn
+from tinygrad_lite.autograd.modes import set_grad_enabled, silently
+from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
+
+__all__ = ["backward", "grad"]
+
+Root = tuple["Place", Any]
+Gradients = dict["Place", Any]
+Place = Node | Tensor  # where a cotangent arrives: a node's output, or a leaf
+
+
+def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool | None, create_graph: bool) -> None:
+    """See :meth:`Tensor.backward`."""
+    roots = [(_place(tensor, "backward"), _first_cotangent(tensor, gradient, create_graph))]
+    silently(_run_backward, roots, create_graph if retain_graph is None else retain_graph, create_graph)
+
+
+def _run_backward(roots: Sequence[Root], retain_graph: bool, create_graph: bool) -> None:
+    with set_grad_enabled(create_graph):
+        for leaf, gradient in _propagate(roots, None, retain_graph, create_graph).items():
+            _accumulate(cast(Tensor, leaf), gradient)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of outputs with respect to inputs, leaving every ``.grad`` alone.
+
+    Parameters
+    ----------
+    outputs : Tensor or sequence of Tensor
+        What is differentiated. Several outputs are summed, weighted by ``grad_outputs``.
+    inputs : Tensor or sequence of Tensor
+        Leaves or computed tensors that the outputs depend on.
+    grad_outputs : sequence of Tensor or None, optional
+        The cotangent of each output, of its shape; None is 1 for an output of one element.
+    retain_graph : bool, optional
+        Keep the saved arrays for another pass; default: as ``create_graph``.
+    create_graph : bool
+        Record the derivative itself, for second and higher orders.
+    allow_unused : bool
+        Return None for an input that no output depends on, instead of raising.
+
+    Returns
+    -------
+    tuple of Tensor or None
+        One gradient per input, of its shape and dtype.
+
+    Raises
+    ------
+    RuntimeError
+        As :meth:`Tensor.backward`; also for an input that requires no grad or is not used.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> x = tl.tensor(3.0, requires_grad=True)
+    >>> (dx,) = tl.autograd.grad(x**3, x, create_graph=True)
+    >>> (ddx,) = tl.autograd.grad(dx, x)
+    >>> dx.item(), ddx.item()
+    (27.0, 18.0)
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    cotangents = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
+    if len(cotangents) != len(outputs):
+        raise RuntimeError(f"grad: {len(outputs)} outputs need as many grad_outputs, got {len(cotangents)}")
+    roots = [
+        (_place(output, "grad of an output"), _first_cotangent(output, cotangent, create_graph))
+        for output, cotangent in zip(outputs, cotangents, strict=True)
+    ]
+    targets = [_place(tensor, "grad with respect to an input") for tensor in inputs]
+    retain = create_graph if retain_graph is None else retain_graph
+    with set_grad_enabled(create_graph):
+        found = silently(_propagate, roots, set(targets), retain, create_graph)
+    unused = [number for number, target in enumerate(targets) if target not in found]
+    if unused and not allow_unused:
+        raise RuntimeError(
+            f"grad: input {unused[0]} of shape {inputs[unused[0]].shape} was not used to compute the outputs; "
+            "with allow_unused=True its gradient is None"
+        )
+    return tuple(_as_result(found[target]) if target in found else None for target in targets)
+
+
+def _place(tensor: Tensor, purpose: str) -> Place:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{purpose}: expected a Tensor, not {type(tensor).__name__}")
+    if not tensor._requires_grad:
+        raise RuntimeError(
+            f"{purpose}: the tensor of shape {tensor.shape} does not require grad: create the parameters with "
+            "requires_grad=True, and compute outside no_grad() and without detach()"
+        )
+    return tensor._node or tensor
+
+
+def _first_cotangent(output: Tensor, gradient: Any, create_graph: bool) -> Any:
+    """The cotangent that an output starts with: given, or 1 for a single element."""
+    if gradient is None:
+        if output._array.size != 1:
+            raise RuntimeError(
+                f"grad can be implicitly created only for a scalar, not for an output of shape {output.shape}: "
+                "reduce it with .sum() or .mean(), or pass its gradient"
+            )
+        ones = np.ones_like(output._array)
+        return wrap(ones) if create_graph else ones
+    if not isinstance(gradient, Tensor):
+        raise TypeError(f"the gradient of an output must be a Tensor, not {type(gradient).__name__}")
+    if gradient.shape != output.shape or gradient.dtype != output.dtype:
+        raise RuntimeError(
+            f"gradient of shape {gradient.shape}, {gradient.dtype} for an output of {output.shape}, {output.dtype}"
+        )
+    return gradient if create_graph else gradient._array
+
+
+def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: bool, create_graph: bool) -> Gradients:
+    """Run the rules from the roots down; the gradients of the targets, or of every leaf.
+
+    They are arrays that nobody else holds, or with ``create_graph`` Tensors, on which the rules
+    recorded themselves.
+    """
+    order = _consumers_first([place for place, _ in roots if isinstance(place, Node)])
+    needed = None if targets is None else _leading_to(targets, order)
+    found: Gradients = {}
+    cotangents: Gradients = {}
+    for place, cotangent in roots:
+        if place in cotangents:
+            cotangents[place] = cotangents[place] + cotangent
+        else:
+            cotangents[place] = cotangent if isinstance(place, Node) else _owned(cotangent, cotangent, ())
+    for node in order:
+        g = cotangents.pop(node, None)
+        if g is None:
+            continue
+        if node.retained is not None:
+            _retain(node, g)
+        if targets is not None and node in targets:
+            found[node] = _owned(g, g, ())
+        saved = _saved(node, create_graph)
+        params, dtype = node.params, node.dtype
+        for edge, rule, shape in zip(node.edges, node.primitive.rules, node.shapes):  # noqa: B905 - strict= costs 5 %
+            if edge is None or (needed is not None and edge not in needed):
+                continue
+            cotangent = rule(g, *saved, **params) if params else rule(g, *saved)
+            if cotangent.shape != shape or cotangent.dtype is not dtype:
+                cotangent = _fit(cotangent, node, shape)
+            known = cotangents.get(edge)
+            if known is not None:
+                cotangents[edge] = known + cotangent
+            elif edge.__class__ is Node:
+                cotangents[edge] = cotangent
+            else:
+                cotangents[edge] = _owned(cotangent, g, saved)
+        if not retain_graph and node.versions:
+            node.saved = None
+    return found | cotangents
+
+
+def _consumers_first(roots: Sequence[Node]) -> list[Node]:
+    """The nodes behind the roots, each after every node that consumes its output."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[Node | None] = list(roots)
+    while stack:
+        node = stack.pop()
+        if node is None:  # what the node below the None depends on is done
+            order.append(cast(Node, stack.pop()))
+        elif node not in seen:
+            seen.add(node)
+            stack.append(node)
+            stack.append(None)
+            for edge in node.edges:
+                if edge.__class__ is Node and edge not in seen:
+                    stack.append(edge)
+    order.reverse()
+    return order
+
+
+def _leading_to(targets: set[Place], order: Sequence[Node]) -> set[Place]:
+    """The targets, and the nodes whose rules are needed to reach them."""
+    needed = set(targets)
+    for node in reversed(order):
+        if any(edge in needed for edge in node.edges):
+            needed.add(node)
+    return needed
+
+
+def _saved(node: Node, create_graph: bool) -> Sequence[Any]:
+    """What the rules of a node read, if it is still what the forward pass saw."""
+    saved, versions, name = node.saved, node.versions, node.primitive.title
+    if saved is None:
+        raise RuntimeError(
+            f"backward through {name} a second time: the arrays saved for it were freed by the first backward; "
+            "pass retain_graph=True to the first one"
+        )
+    for i in range(0, len(versions), 2):
+        if versions[i][0] != versions[i + 1]:
+            raise RuntimeError(
+                f"an array that {name} saved for its gradient was changed in place since: "
+                "change a clone() instead, or compute the gradient before the change"
+            )
+    return _as_tensors(node, saved) if create_graph else saved
+
+
+def _as_tensors(node: Node, saved: Sequence[Any]) -> list[Any]:
+    """The saved arrays as the Tensors they were, so that rules record themselves on them."""
+    places = (node, *node.edges)
+    return [s if isinstance(s, StandIn) else _as_tensor(s, place) for s, place in zip(saved, places, strict=True)]
+
+
+def _as_tensor(array: Array, place: Place | None) -> Tensor:
+    if isinstance(place, Tensor):
+        if place._array is not array:
+            raise RuntimeError("the data of a leaf was replaced since it was used: it cannot be differentiated again")
+        return place
+    tensor = wrap(array)
+    if place is not None:
+        tensor._node, tensor._requires_grad = place, True
+    return tensor
+
+
+def _fit(cotangent: Any, node: Node, shape: tuple[int, ...]) -> Any:
+    """The cotangent of an input that was broadcast, summed down to the input's shape."""
+    extra = len(cotangent.shape) - len(shape)
+    pairs = list(zip(shape, cotangent.shape[max(extra, 0) :], strict=False))
+    if extra < 0 or cotangent.dtype != node.dtype or any(n not in (1, m) for n, m in pairs):
+        raise RuntimeError(
+            f"a derivative rule of {node.primitive.name} returned shape {cotangent.shape}, {cotangent.dtype} "
+            f"for an input of shape {shape}, {node.dtype}"
+        )
+    if extra:
+        cotangent = np.add.reduce(cotangent, axis=tuple(range(extra)))
+    stretched = tuple(axis for axis, (n, m) in enumerate(pairs) if n != m)
+    return np.add.reduce(cotangent, axis=stretched, keepdims=True) if stretched else cotangent
+
+
+def _owned(cotangent: Any, g: Any, saved: Sequence[Any]) -> Any:
+    """A gradient in memory that nothing else holds: a copy, if the rule may have returned what it got."""
+    if isinstance(cotangent, Tensor):
+        return cotangent
+    lent = cotangent is g or any(cotangent is array for array in saved)
+    if lent or isinstance(cotangent, np.generic) or cotangent.base is not None:
+        return np.array(cotangent)
+    return cotangent
+
+
+def _accumulate(leaf: Tensor, gradient: Any) -> None:
+    """Add to ``leaf.grad``, in place where it exists already."""
+    if isinstance(gradient, Tensor):
+        leaf._grad = cast(Tensor, np.copy(gradient)) if leaf._grad is None else leaf._grad + gradient
+    elif leaf._grad is None:
+        leaf._grad = wrap(gradient)
+    else:
+        np.add(leaf._grad._array, gradient, out=leaf._grad._array)
+        leaf._grad._version[0] += 1
+
+
+def _retain(node: Node, g: Any) -> None:
+    """Write the gradient of a node's output to the tensor that asked for it, if it still lives."""
+    tensor = node.retained() if node.retained is not None else None
+    if tensor is not None:
+        _accumulate(tensor, g if isinstance(g, Tensor) else np.array(g))
+
+
+def _as_result(gradient: Any) -> Tensor:
+    return gradient if isinstance(gradient, Tensor) else wrap(gradient)

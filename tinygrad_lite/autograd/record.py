@@ -1,0 +1,239 @@
+"""Calling a primitive: compute on the arrays, wrap the result, record a Node.
+
+One form per number of inputs. The forms for one and two inputs are the same steps as the general
+one, written out: they are the hot path of eager mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite import dtypes
+from tinygrad_lite.autograd.graph import NOT_SAVED, Node, Primitive, StandIn
+from tinygrad_lite.autograd.modes import thread
+from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
+
+__all__ = ["as_operand", "convert", "recorder", "to_result_type"]
+
+new = object.__new__
+ndarray = np.ndarray
+NOTHING_OF_TWO = (NOT_SAVED, NOT_SAVED, NOT_SAVED)
+
+
+def recorder(this: Primitive) -> Callable[..., Any]:
+    """The function that runs ``this`` on arrays, and records it on Tensors."""
+    if this.variadic:
+        return _call_any(this)
+    return {1: _call_one, 2: _call_two}.get(len(this.inputs), _call_any)(this)
+
+
+def _call_one(this: Primitive) -> Callable[..., Any]:
+    forward, view, floats = this.forward, this.view, this.casts == "float"
+    saves_out, saves_input = this.keeps(1)
+    elementwise = this.elementwise
+
+    def call(input: Any, **params: Any) -> Any:
+        if not isinstance(input, Tensor):
+            return forward(input, **params)
+        if floats and input._array.dtype.kind != "f":
+            input = convert(input, dtype=dtypes.float32)
+        x = input._array
+        try:
+            result = thread.run(forward, x, **params)
+        except ValueError as error:
+            raise this.explain(error, (x,)) from error
+        if result.__class__ is not ndarray:
+            result = _storage(result)
+        out = new(Tensor)
+        out._array = result
+        out._grad = None
+        out._version = version = _view_version(input, result) if view else [0, False]
+        if input._requires_grad and thread.grad_enabled and this.rules:
+            out._requires_grad = True
+            out._node = node = new(Node)
+            node.primitive = this
+            node.params = params
+            node.edges = (input._node or input,)
+            node.shapes = (x.shape,)
+            node.dtype = x.dtype
+            node.retained = None
+            if saves_out:
+                node.saved = (result, x if saves_input else NOT_SAVED if elementwise else StandIn(x.shape, x.dtype))
+                node.versions = (version, version[0])
+                if saves_input:
+                    node.versions += (input._version, input._version[0])
+            elif saves_input:
+                node.saved = (NOT_SAVED, x)
+                node.versions = (input._version, input._version[0])
+            else:
+                node.saved = (NOT_SAVED, NOT_SAVED if elementwise else StandIn(x.shape, x.dtype))
+                node.versions = ()
+        else:
+            out._requires_grad = False
+            out._node = None
+        return out
+
+    return call
+
+
+def _call_two(this: Primitive) -> Callable[..., Any]:
+    forward, casts, floats = this.forward, this.casts != "", this.casts == "float"
+    name, elementwise, keeps = this.title, this.elementwise, this.keeps(2)
+    saves_inputs, saves_nothing = keeps == (False, True, True), not any(keeps)
+
+    def call(input: Any, other: Any, **params: Any) -> Any:
+        if isinstance(input, Tensor):
+            if not isinstance(other, Tensor):
+                other = as_operand(name, other, input._array.dtype)
+        elif isinstance(other, Tensor):
+            input = as_operand(name, input, other._array.dtype)
+        else:
+            return forward(input, other, **params)
+        x, y = input._array, other._array
+        if casts and (x.dtype is not y.dtype or (floats and x.dtype.kind != "f")):
+            input, other = to_result_type(input, other, floats=floats)
+            x, y = input._array, other._array
+        try:
+            result = thread.run(forward, x, y, **params)
+        except ValueError as error:
+            raise this.explain(error, (x, y)) from error
+        if result.__class__ is not ndarray:
+            result = _storage(result)
+        out = new(Tensor)
+        out._array = result
+        out._grad = None
+        out._version = version = [0, False]
+        x_needs, y_needs = input._requires_grad, other._requires_grad
+        if (x_needs or y_needs) and thread.grad_enabled and this.rules:
+            out._requires_grad = True
+            out._node = node = new(Node)
+            node.primitive = this
+            node.params = params
+            node.edges = (input._node or input if x_needs else None, other._node or other if y_needs else None)
+            node.shapes = (x.shape, y.shape)
+            node.dtype = x.dtype if x_needs else y.dtype
+            node.retained = None
+            if elementwise and saves_inputs:
+                node.saved = (NOT_SAVED, x, y)
+                node.versions = (input._version, input._version[0], other._version, other._version[0])
+            elif elementwise and saves_nothing:
+                node.saved = NOTHING_OF_TWO
+                node.versions = ()
+            else:
+                _save(node, keeps, (result, x, y), (version, input._version, other._version))
+        else:
+            out._requires_grad = False
+            out._node = None
+        return out
+
+    return call
+
+
+def _call_any(this: Primitive) -> Callable[..., Any]:
+    forward, name = this.forward, this.title
+
+    def call(*args: Any, **params: Any) -> Any:
+        like = next((arg for arg in args if isinstance(arg, Tensor)), None)
+        if like is None:
+            return forward(*args, **params)
+        inputs = [None if arg is None else as_operand(name, arg, like.dtype) for arg in args]
+        arrays = [None if tensor is None else tensor._array for tensor in inputs]
+        try:
+            result = thread.run(forward, *arrays, **params)
+        except ValueError as error:
+            raise this.explain(error, tuple(arrays)) from error
+        out = wrap(_storage(result))
+        edges = tuple(_edge(tensor) for tensor in inputs)
+        if any(edge is not None for edge in edges) and thread.grad_enabled and this.rules:
+            out._requires_grad = True
+            out._node = node = new(Node)
+            node.primitive = this
+            node.params = params
+            node.edges = edges
+            node.shapes = tuple(() if array is None else array.shape for array in arrays)
+            node.dtype = out.dtype
+            node.retained = None
+            versions = (out._version, *([0] if tensor is None else tensor._version for tensor in inputs))
+            _save(node, this.keeps(len(inputs)), (result, *arrays), versions)
+        return out
+
+    return call
+
+
+def _edge(tensor: Tensor | None) -> Node | Tensor | None:
+    """Where the gradient of an input goes: to the node that made it, to a leaf, or nowhere."""
+    return None if tensor is None or not tensor._requires_grad else tensor._node or tensor
+
+
+def _save(
+    node: Node, keeps: tuple[bool, ...], arrays: tuple[Array | None, ...], versions: tuple[list[int], ...]
+) -> None:
+    """Give the node what its rules read of ``(out, *inputs)``, and note the versions."""
+    for index, edge in enumerate(node.edges):
+        if edge is not None and not node.primitive.has_rule(index):
+            names = [*node.primitive.inputs, *node.primitive.inputs[-1:] * index]
+            raise RuntimeError(f"{node.primitive.title} has no derivative for '{names[index]}': detach() it")
+    node.saved = tuple(
+        array if keep or array is None else StandIn(array.shape, array.dtype)
+        for array, keep in zip(arrays, keeps, strict=True)
+    )
+    kept = [version for version, keep in zip(versions, keeps, strict=True) if keep]
+    node.versions = tuple(part for version in kept for part in (version, version[0]))
+
+
+def _storage(result: Any) -> Any:
+    """An ndarray for the NumPy scalar that a reduction to 0-d returns; any other array as it is."""
+    return np.asarray(result) if isinstance(result, np.generic) else result
+
+
+def _view_version(input: Tensor, result: Any) -> list[int]:
+    """The change counter of a result that may share memory with its input: then they share it too."""
+    if result.__class__ is ndarray and not np.may_share_memory(input._array, result):
+        return [0, False]
+    input._version[1] = True
+    return input._version
+
+
+# ---- operands
+
+
+def _convert(input: Any, *, dtype: np.dtype[Any]) -> Any:
+    return np.asarray(input, dtype=dtype, like=input)
+
+
+def _convert_vjp(g: Any, _out: Any, x: Any, **_: Any) -> Any:
+    return convert(g, dtype=x.dtype)
+
+
+_CONVERT = Primitive(_convert)
+_CONVERT.vjp(0)(_convert_vjp)
+convert = recorder(_CONVERT)
+
+
+def as_operand(name: str, value: Any, dtype: np.dtype[Any]) -> Tensor:
+    """An operand of operation ``name`` as a tensor, beside one of this dtype.
+
+    A Python number takes the dtype that PyTorch computes in: it never widens within a category.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (bool, int, float)):
+        dtype = dtypes.combine(((2, dtype), (0, dtypes.scalar_dtype(value))))
+        if isinstance(value, int):
+            value = np.asarray(value)  # then a number too large for the dtype wraps, as in PyTorch
+        return wrap(thread.run(np.asarray, value, dtype))
+    if isinstance(value, (ndarray, np.generic)):
+        dtypes.as_dtype(value.dtype)
+        return wrap(np.asarray(value))
+    raise TypeError(f"{name}: expected a Tensor, an array or a number, not {type(value).__name__}")
+
+
+def to_result_type(*tensors: Tensor, floats: bool = False) -> list[Tensor]:
+    """The tensors in the dtype that PyTorch computes them in; ``floats``: at least the default float."""
+    dtype = dtypes.result_type(*tensors)
+    if floats and dtype.kind != "f":
+        dtype = dtypes.float32
+    return [tensor if tensor.dtype == dtype else convert(tensor, dtype=dtype) for tensor in tensors]

@@ -1,0 +1,314 @@
+"""Layers and losses as functions: what the modules of ``nn`` call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite.autograd.primitive import primitive
+from tinygrad_lite.autograd.tensor import Tensor, wrap
+from tinygrad_lite.ops.elementwise import clamp, relu, sigmoid, softplus, tanh
+from tinygrad_lite.ops.indexing import one_hot
+from tinygrad_lite.ops.linear_algebra import linear
+from tinygrad_lite.ops.softmax import Reduction, cross_entropy, log_softmax, nll_loss, softmax
+from tinygrad_lite.random import default_generator
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dropout",
+    "hardsigmoid",
+    "l1_loss",
+    "linear",
+    "log_softmax",
+    "mse_loss",
+    "nll_loss",
+    "one_hot",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+# ---- layers
+
+
+def hardsigmoid(input: Tensor) -> Tensor:
+    """``clip(x / 6 + 1/2, 0, 1)``: a sigmoid of three straight lines.
+
+    Parameters
+    ----------
+    input : Tensor
+        Floating point, any shape.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.nn.functional.hardsigmoid(tl.tensor([-4.0, 0.0, 1.5]))
+    tensor([0.0000, 0.5000, 0.7500])
+    """
+    out: Tensor = clamp(input + 3, 0, 6) / 6
+    return out
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zero each element with probability ``p`` and scale the rest by ``1 / (1 - p)`` (Srivastava et al. 2014).
+
+    The scale keeps the expected value, so that nothing needs to change in evaluation.
+
+    Parameters
+    ----------
+    input : Tensor
+        Floating point, any shape.
+    p : float
+        The probability of a zero, from 0 to 1.
+    training : bool
+        Otherwise the input comes back as it is.
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is outside 0 to 1.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> out = tl.nn.functional.dropout(tl.ones(1000), 0.75)
+    >>> sorted(set(out.tolist()))
+    [0.0, 4.0]
+    """
+    check_probability(p)
+    if not training or p == 0:
+        return input
+    draws: Any = default_generator.numpy.random(input.shape, np.float64 if input.dtype == np.float64 else np.float32)
+    kept = np.greater_equal(draws, p, out=draws)
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    out: Tensor = input * wrap(np.multiply(kept, scale, dtype=input.dtype, casting="same_kind"))
+    return out
+
+
+def check_probability(p: float) -> None:
+    """Raise ValueError unless ``p`` is a probability for dropout."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"the dropout probability must be from 0 to 1, not {p}")
+
+
+# ---- losses
+
+
+def mse_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+    """The squared error ``(input - target)**2``.
+
+    Parameters
+    ----------
+    input, target : Tensor
+        Of one shape.
+    reduction : {"mean", "sum", "none"}
+        Over all elements. Document 003's cost is half the sum.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or for an unknown reduction.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.nn.functional.mse_loss(tl.tensor([1.0, 2.0]), tl.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+    check_reduction(reduction)
+    _check_pair("mse_loss", input, target)
+    return _reduce((input - target).square(), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+    """The absolute error ``|input - target|``; its derivative at 0 is 0.
+
+    Parameters
+    ----------
+    input, target : Tensor
+        Of one shape.
+    reduction : {"mean", "sum", "none"}
+        Over all elements.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or for an unknown reduction.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.nn.functional.l1_loss(tl.tensor([1.0, 2.0]), tl.tensor([1.0, 4.0]))
+    tensor(1.)
+    """
+    check_reduction(reduction)
+    _check_pair("l1_loss", input, target)
+    return _reduce((input - target).abs(), reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: Reduction = "mean"
+) -> Tensor:
+    """``-(y log p + (1 - y) log(1 - p))`` of probabilities (document 000).
+
+    The logarithms are at least -100, and the derivative ``(p - y) / (p (1 - p))`` has a denominator
+    of at least 1e-12, so that a saturated sigmoid trains on. For logits,
+    :func:`binary_cross_entropy_with_logits` is exact.
+
+    Parameters
+    ----------
+    input : Tensor
+        Probabilities of class 1, any shape.
+    target : floating-point Tensor
+        0, 1 or probabilities, of the input's shape.
+    weight : Tensor, optional
+        Factors of the elements; broadcast to the input's shape.
+    reduction : {"mean", "sum", "none"}
+        Over all elements.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or for an unknown reduction.
+    RuntimeError
+        If the target is not floating point, or a probability is outside 0 to 1.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> p = tl.tensor([0.5, 0.5], requires_grad=True)
+    >>> loss = tl.nn.functional.binary_cross_entropy(p, tl.tensor([0.0, 1.0]), reduction="sum")
+    >>> loss.backward()
+    >>> p.grad
+    tensor([ 2., -2.])
+    """
+    check_reduction(reduction)
+    _check_pair("binary_cross_entropy", input, target)
+    _check_labels("binary_cross_entropy", target)
+    loss = _binary_cross_entropy(input, target)
+    return _reduce(loss if weight is None else loss * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    reduction: Reduction = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """``-(y log s(x) + (1 - y) log(1 - s(x)))``, ``s`` the sigmoid: exact for logits of any size.
+
+    Its derivative is ``s(x) - y`` (document 000).
+
+    Parameters
+    ----------
+    input : Tensor
+        Logits of class 1, any shape.
+    target : floating-point Tensor
+        0, 1 or probabilities, of the input's shape.
+    weight : Tensor, optional
+        Factors of the elements; broadcast to the input's shape.
+    reduction : {"mean", "sum", "none"}
+        Over all elements.
+    pos_weight : Tensor, optional
+        Factors of the terms with ``y``; broadcast to the input's shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or for an unknown reduction.
+    RuntimeError
+        If the target is not floating point.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> logits = tl.tensor([0.0, 1000.0])
+    >>> tl.nn.functional.binary_cross_entropy_with_logits(logits, tl.tensor([1.0, 0.0]), reduction="none")
+    tensor([6.9315e-01, 1.0000e+03])
+    """
+    check_reduction(reduction)
+    _check_pair("binary_cross_entropy_with_logits", input, target)
+    _check_labels("binary_cross_entropy_with_logits", target)
+    if pos_weight is None:
+        loss = _logistic_loss(input, target)
+    else:
+        loss = pos_weight * target * softplus(-input) + (1 - target) * softplus(input)
+    return _reduce(loss if weight is None else loss * weight, reduction)
+
+
+@primitive(saves="input target", casts="float")
+def _binary_cross_entropy(input: Any, target: Any) -> Any:
+    outside = np.asarray(np.ceil(np.maximum(-input, input - 1)), dtype=np.int64, like=input)
+    try:
+        zero = np.take(np.zeros(1, input.dtype), outside)  # a look-up, so that a captured program keeps the check
+    except IndexError:
+        raise RuntimeError(
+            "binary_cross_entropy: all elements of the input must be probabilities, from 0 to 1: apply a sigmoid "
+            "first, or use binary_cross_entropy_with_logits"
+        ) from None
+    return zero - target * _bounded(np.log(input)) - (1 - target) * _bounded(np.log1p(-input))
+
+
+@_binary_cross_entropy.vjp(0)
+def _(g: Any, out: Any, p: Any, y: Any) -> Any:
+    return g * (p - y) / np.maximum(p * (1 - p), 1e-12)
+
+
+@_binary_cross_entropy.vjp(1)
+def _(g: Any, out: Any, p: Any, y: Any) -> Any:
+    return g * (_bounded(np.log1p(-p)) - _bounded(np.log(p)))
+
+
+def _bounded(logarithm: Any) -> Any:
+    return np.maximum(logarithm, -100)
+
+
+@primitive(saves="input target", casts="float")
+def _logistic_loss(input: Any, target: Any) -> Any:
+    # for y = 1 and x > 0 the first two terms cancel exactly, and the small last one is not rounded away
+    return np.maximum(input, 0) - input * target + np.log1p(np.exp(-np.absolute(input)))
+
+
+@_logistic_loss.vjp(0)
+def _(g: Any, out: Any, x: Any, y: Any) -> Any:
+    return g * (sigmoid(x) - y)
+
+
+@_logistic_loss.vjp(1)
+def _(g: Any, out: Any, x: Any, y: Any) -> Any:
+    return -g * x
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise ValueError unless it is the name of a reduction."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction!r} is not a reduction: use 'mean', 'sum' or 'none'")
+
+
+def _reduce(loss: Tensor, reduction: str) -> Tensor:
+    reduced: Tensor = loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+    return reduced
+
+
+def _check_pair(name: str, input: Tensor, target: Tensor) -> None:
+    """Raise unless both are tensors of one shape; broadcasting (n, 1) with (n,) would compare all pairs."""
+    for role, value in (("input", input), ("target", target)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: the {role} must be a Tensor, not {type(value).__name__}; use tl.tensor({role})")
+    if input.shape != target.shape:
+        raise ValueError(
+            f"{name}: input of shape {input.shape} and target of shape {target.shape} must have the same shape: "
+            "use target.reshape(input.shape), or squeeze() the input"
+        )
+
+
+def _check_labels(name: str, target: Tensor) -> None:
+    if target.dtype.kind != "f":
+        raise RuntimeError(f"{name}: the target must be floating point, not {target.dtype}: use target.float()")

@@ -1,0 +1,120 @@
+"""Comparisons and logic: bool tensors, without derivatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite.autograd.primitive import primitive
+from tinygrad_lite.autograd.tensor import Tensor, as_array, wrap
+
+__all__ = [
+    "allclose",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "eq",
+    "equal",
+    "ge",
+    "gt",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "le",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "ne",
+]
+
+
+def _comparison(ufunc: np.ufunc, name: str, meaning: str) -> Any:
+    """A primitive without derivative: an elementwise ufunc under PyTorch's name."""
+    if ufunc.nin == 1:
+
+        def forward(input: Any) -> Any:
+            return ufunc(input)
+    else:
+
+        def forward(input: Any, other: Any) -> Any:  # type: ignore[misc]
+            return ufunc(input, other)
+
+    forward.__name__ = forward.__qualname__ = name
+    forward.__doc__ = f"{meaning}, elementwise."
+    return primitive(ufunc, casts="common")(forward)
+
+
+eq = _comparison(np.equal, "eq", "``input == other``")
+ne = _comparison(np.not_equal, "ne", "``input != other``")
+lt = _comparison(np.less, "lt", "``input < other``")
+le = _comparison(np.less_equal, "le", "``input <= other``")
+gt = _comparison(np.greater, "gt", "``input > other``")
+ge = _comparison(np.greater_equal, "ge", "``input >= other``")
+logical_and = _comparison(np.logical_and, "logical_and", "Whether both are true (not 0)")
+logical_or = _comparison(np.logical_or, "logical_or", "Whether at least one is true (not 0)")
+logical_xor = _comparison(np.logical_xor, "logical_xor", "Whether exactly one is true (not 0)")
+logical_not = _comparison(np.logical_not, "logical_not", "Whether it is false (0)")
+bitwise_and = _comparison(np.bitwise_and, "bitwise_and", "``input & other`` of bools or integers")
+bitwise_or = _comparison(np.bitwise_or, "bitwise_or", "``input | other`` of bools or integers")
+bitwise_xor = _comparison(np.bitwise_xor, "bitwise_xor", "``input ^ other`` of bools or integers")
+bitwise_not = _comparison(np.invert, "bitwise_not", "``~input`` of bools or integers")
+isnan = _comparison(np.isnan, "isnan", "Whether it is not a number")
+isinf = _comparison(np.isinf, "isinf", "Whether it is inf or -inf")
+isfinite = _comparison(np.isfinite, "isfinite", "Whether it is neither infinite nor nan")
+
+
+def same(input: Tensor, other: Any) -> Any:
+    """``input == other`` as an operator: unlike :func:`eq`, False for what is no number."""
+    return eq(input, other) if isinstance(other, (Tensor, np.ndarray, np.generic, int, float)) else NotImplemented
+
+
+def different(input: Tensor, other: Any) -> Any:
+    """``input != other`` as an operator: unlike :func:`ne`, True for what is no number."""
+    return ne(input, other) if isinstance(other, (Tensor, np.ndarray, np.generic, int, float)) else NotImplemented
+
+
+def contains(input: Tensor, element: Any) -> bool:
+    """``element in input``: whether any element equals it."""
+    return bool(np.any(as_array(eq(input, element))))
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and the same elements.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.equal(tl.tensor([1, 2]), tl.tensor([1, 2]))
+    True
+    """
+    return np.array_equal(as_array(input), as_array(other))
+
+
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Whether ``|input - other| <= atol + rtol * |other|``, elementwise.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.isclose(tl.tensor([1.0, 2.0]), tl.tensor([1.0, 2.1]))
+    tensor([ True, False])
+    """
+    close = np.isclose(as_array(input), as_array(other), rtol, atol, equal_nan)
+    return wrap(np.asarray(close))
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether all elements are close: see :func:`isclose`.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.allclose(tl.tensor([1.0]), tl.tensor([1.0 + 1e-9]))
+    True
+    """
+    return np.allclose(as_array(input), as_array(other), rtol, atol, equal_nan)

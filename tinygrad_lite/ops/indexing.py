@@ -1,0 +1,294 @@
+"""Indexing: reading elements by position, and its adjoint, adding them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite import dtypes
+from tinygrad_lite.autograd.primitive import implements, primitive
+from tinygrad_lite.autograd.record import convert
+from tinygrad_lite.autograd.tensor import Tensor, wrap
+
+__all__ = ["gather", "index_select", "masked_fill", "one_hot"]
+
+# ---- slices, integers, None, Ellipsis: a view
+
+
+@primitive(view=True)
+def _slice(input, *, key):
+    return input[key]
+
+
+@_slice.vjp(0)
+def _(g, out, x, key):
+    return _unslice(g, key=key, shape=x.shape)
+
+
+@primitive()
+def _unslice(input, *, key, shape):
+    out = np.zeros(shape, input.dtype, like=input)
+    out[key] = input
+    return out
+
+
+@_unslice.vjp(0)
+def _(g, out, x, key, shape):
+    return g[key]
+
+
+# ---- arrays of integers or bools: a copy
+
+
+@primitive(saves="indices")
+def _take(input, *indices, key):
+    return input[_with_arrays(key, indices)]
+
+
+@_take.vjp(0)
+def _(g, out, x, *indices, key):
+    return _add_at(g, *indices, key=key, shape=x.shape)
+
+
+@primitive(saves="indices")
+def _add_at(input, *indices, key, shape):
+    out = np.zeros(shape, input.dtype, like=input)
+    np.add.at(out, _with_arrays(key, indices), input)
+    return out
+
+
+@_add_at.vjp(0)
+def _(g, out, x, *indices, key, shape):
+    return _take(g, *indices, key=key)
+
+
+@primitive(saves="indices")
+def put(input, values, *indices, key):
+    """A copy of the input with ``values`` at the key: what ``input[key] = values`` leaves."""
+    out = np.array(input, like=input)
+    out[_with_arrays(key, indices)] = values
+    return out
+
+
+@put.vjp(0)
+def _(g, out, x, values, *indices, key):
+    return put(g, np.zeros(values.shape, g.dtype), *indices, key=key)
+
+
+@put.vjp(1)
+def _(g, out, x, values, *indices, key):
+    return g[_with_arrays(key, indices)]
+
+
+class _Hole:
+    """Where an index array belongs in a key: arrays are inputs of a primitive, not parameters."""
+
+    def __repr__(self) -> str:
+        return "_"
+
+
+_HOLE = _Hole()
+
+
+def _with_arrays(key: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    remaining = iter(arrays)
+    return tuple(next(remaining) if part is _HOLE else part for part in key)
+
+
+def parse_key(key: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
+    """An index expression as a tuple with holes, and the index arrays that fill them.
+
+    Raises
+    ------
+    IndexError
+        For floats and other things that do not index.
+    """
+    parts: list[Any] = []
+    arrays: list[Tensor] = []
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, slice):
+            parts.append(slice(*(None if n is None else n.__index__() for n in (part.start, part.stop, part.step))))
+        elif part is None or part is Ellipsis:
+            parts.append(part)
+        elif _is_integer(part):
+            parts.append(int(part))
+        else:
+            parts.append(_HOLE)
+            arrays.append(_index_array(part))
+    return tuple(parts), arrays
+
+
+def _is_integer(part: Any) -> bool:
+    if isinstance(part, Tensor):
+        return part.ndim == 0 and part.dtype.kind in "iu"
+    return isinstance(part, (int, np.integer)) and not isinstance(part, bool)
+
+
+def _index_array(part: Any) -> Tensor:
+    array = part._array if isinstance(part, Tensor) else np.array(part)  # a copy: the caller may change its list
+    if array.size == 0 and not isinstance(part, Tensor):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iub":
+        raise IndexError(f"tensors are indexed by integers, bools, slices, None and Ellipsis, not by {array.dtype}")
+    return part if isinstance(part, Tensor) else wrap(array)
+
+
+def getitem(input: Any, key: Any) -> Any:
+    """``input[key]``: a view for slices and integers, a copy for index arrays and masks.
+
+    Raises
+    ------
+    IndexError
+        If the index is out of range or has too many dimensions.
+    """
+    key, arrays = parse_key(key)
+    if arrays:
+        return _take(input, *arrays, key=key)
+    whole = key if any(part is Ellipsis for part in key) else (*key, Ellipsis)  # then a single element is a view too
+    return _slice(input, key=whole)
+
+
+# ---- by name
+
+
+@primitive()
+def in_range(input, *, size, error, name):
+    """The indices, unchanged, if all of them are in ``range(size)``; else an error that shows one.
+
+    A primitive, so that a captured program keeps the check.
+    """
+    try:
+        return np.reshape(np.ravel_multi_index((np.reshape(input, -1),), (size,)), np.shape(input))
+    except ValueError:
+        largest, smallest = np.max(input), np.min(input)
+        raise error(f"{name} {smallest if smallest < 0 else largest} is not in range({size})") from None
+
+
+@primitive(saves="index")
+def _take_along(input, index, *, axis):
+    return np.take_along_axis(input, index, axis)
+
+
+@_take_along.vjp(0)
+def _(g, out, x, index, axis):
+    return _add_along(g, index, axis=axis, shape=x.shape)
+
+
+@primitive(saves="index")
+def _add_along(input, index, *, axis, shape):
+    out = np.zeros(shape, input.dtype, like=input)
+    grid = [np.reshape(np.arange(n), (-1,) + (1,) * (len(shape) - d - 1)) for d, n in enumerate(np.shape(index))]
+    np.add.at(out, (*grid[:axis], index, *grid[axis + 1 :]), input)
+    return out
+
+
+@_add_along.vjp(0)
+def _(g, out, x, index, axis, shape):
+    return _take_along(g, index, axis=axis)
+
+
+@implements(np.take_along_axis)
+def _np_take_along_axis(arr, indices, axis=-1):
+    return gather(arr, axis, indices if isinstance(indices, Tensor) else wrap(np.asarray(indices)))
+
+
+def gather(input: Any, dim: int, index: Any) -> Any:
+    """Along ``dim``, the elements that ``index`` names: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape.
+    dim : int
+        The dimension to pick along.
+    index : int64 Tensor
+        As many dimensions as the input; its sizes give the result's, at most the input's but for ``dim``.
+
+    Raises
+    ------
+    RuntimeError
+        If the index has another number of dimensions, or is larger than the input outside ``dim``, or
+        is not int64, or names elements that the input does not have.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.gather(tl.tensor([[1, 2], [3, 4]]), 1, tl.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
+    """
+    if index.dtype != dtypes.int64:
+        raise RuntimeError(f"gather: the index must be int64, not {index.dtype}")
+    if index.ndim != input.ndim:
+        raise RuntimeError(f"gather: the index {index.shape} needs as many dimensions as the input {input.shape}")
+    if input.ndim == 0:
+        return input[None][index]
+    if not -input.ndim <= dim < input.ndim:
+        raise IndexError(f"gather: dim {dim} is out of range for {input.ndim} dimensions")
+    axis = dim % input.ndim
+    if any(n > m for d, (n, m) in enumerate(zip(index.shape, input.shape, strict=True)) if d != axis):
+        raise RuntimeError(f"gather: the index {index.shape} is larger than the input {input.shape} outside dim {dim}")
+    size = input.shape[axis]
+    index = in_range(index, size=size, error=RuntimeError, name=f"gather along dim {dim}: index")
+    window = tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(index.shape))
+    return _take_along(input if index.shape == input.shape else input[window], index, axis=axis)
+
+
+def index_select(input: Any, dim: int, index: Any) -> Any:
+    """The slices along ``dim`` that a 1-D index names.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.index_select(tl.tensor([[1, 2], [3, 4]]), 1, tl.tensor([1, 1]))
+    tensor([[2, 2],
+            [4, 4]])
+    """
+    if not -input.ndim <= dim < input.ndim:
+        raise IndexError(f"index_select: dim {dim} is out of range for {input.ndim} dimensions")
+    return getitem(input, (slice(None),) * (dim % input.ndim) + (index,))
+
+
+def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+    """A copy with ``value`` where the mask holds.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.masked_fill(tl.tensor([1.0, 2.0]), tl.tensor([True, False]), 0)
+    tensor([0., 2.])
+    """
+    return np.where(mask, value, input)
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """Class indices as rows of zeros with a single one; int64.
+
+    Parameters
+    ----------
+    tensor : int64 Tensor
+        Class indices, any shape.
+    num_classes : int
+        The length of a row; -1: the largest index plus one.
+
+    Raises
+    ------
+    RuntimeError
+        If an index is negative, not below ``num_classes``, or not int64.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.one_hot(tl.tensor([0, 2]), 3)
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    if tensor.dtype != dtypes.int64:
+        raise RuntimeError(f"one_hot: class indices must be int64, not {tensor.dtype}")
+    if num_classes == -1:
+        if not tensor.numel():
+            raise RuntimeError("one_hot: num_classes cannot be found out from an empty tensor")
+        num_classes = int(np.max(tensor)) + 1
+    tensor = in_range(tensor, size=num_classes, error=RuntimeError, name="one_hot: class")
+    return convert(np.expand_dims(tensor, -1) == np.arange(num_classes), dtype=dtypes.int64)

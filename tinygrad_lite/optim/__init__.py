@@ -1,0 +1,7 @@
+"""Optimizers: how parameters move along their gradients, under PyTorch's names."""
+
+from tinygrad_lite.optim.adam import Adam, AdamW
+from tinygrad_lite.optim.optimizer import Optimizer
+from tinygrad_lite.optim.sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
