@@ -1,104 +1,98 @@
-"""How a tensor prints: PyTorch's layout."""
+"""How a tensor prints: in PyTorch's layout, to the character."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.tensor import Array, Tensor
 
 __all__ = ["tensor_repr"]
 
-PRECISION, THRESHOLD, EDGE_ITEMS, LINE_WIDTH = 4, 1000, 3, 80
-_DEFAULT = {"f": np.dtype(np.float32), "i": np.dtype(np.int64), "b": np.dtype(np.bool_)}
+THRESHOLD = 1000  # longer tensors are shortened
+EDGE = 3  # to so many entries at each end of a dimension
+LINE_WIDTH = 80
 
 
 def tensor_repr(tensor: Tensor) -> str:
     """``tensor([...], dtype=..., grad_fn=...)``, long ones with the middle left out."""
-    notes = []
-    if tensor.dtype != _DEFAULT.get(tensor.dtype.kind):
+    array, prefix = tensor._array, "tensor("
+    shorten = array.size > THRESHOLD
+    text, width = _number_text(_without_middle(array) if shorten else array)
+    body = _brackets(array, text, width, len(prefix), shorten) if array.size else "[]"
+    return _with_notes(prefix + body, _notes(tensor), len(prefix))
+
+
+def _notes(tensor: Tensor) -> list[str]:
+    """What the numbers do not show."""
+    empty, notes = tensor.numel() == 0, []
+    if empty and tensor.ndim != 1:
+        notes.append(f"size={tensor.shape}")
+    if tensor.dtype not in ([dtypes.float32] if empty else [dtypes.float32, dtypes.int64, dtypes.bool_]):
         notes.append(f"dtype=tl.{tensor.dtype.name}")
     if tensor.grad_fn is not None:
         notes.append(f"grad_fn={tensor.grad_fn!r}")
     elif tensor.requires_grad:
         notes.append("requires_grad=True")
-    array = tensor.detach()._array
-    prefix = "tensor("
-    if array.size == 0:
-        body = "[]"
-        if array.ndim != 1:
-            notes.insert(0, f"size={array.shape}")
-    else:
-        body = _rows(array, _number_format(_visible(array)), len(prefix), summarise=array.size > THRESHOLD)
-    return _with_notes(prefix + body, notes)
+    return notes
 
 
-def _with_notes(text: str, notes: list[str]) -> str:
-    """The notes behind the numbers, on a line of their own where the last one is full."""
-    last = len(text) - text.rfind("\n") - 1
-    for note in notes:
-        if last + len(note) + 2 > LINE_WIDTH:
-            text += ",\n" + " " * len("tensor(") + note
-            last = len("tensor(") + len(note)
-        else:
-            text += ", " + note
-            last += len(note) + 2
-    return text + ")"
-
-
-def _visible(array: Array) -> Array:
-    """The elements that are printed: the format is chosen for them alone."""
-    if array.size <= THRESHOLD:
-        return array
-    for axis, n in enumerate(array.shape):
-        if n > 2 * EDGE_ITEMS:
-            shown = np.r_[:EDGE_ITEMS, n - EDGE_ITEMS : n]
-            array = np.take(array, shown, axis)
+def _without_middle(array: Array) -> Array:
+    """The entries that are printed of a long array: the digits are chosen for them alone."""
+    for axis, length in enumerate(array.shape):
+        if length > 2 * EDGE:
+            array = np.take(array, [*range(EDGE), *range(-EDGE, 0)], axis)
     return array
 
 
-def _number_format(array: Array) -> Any:
-    """A function from element to text, the same width for all: as many digits as they need."""
-    if array.dtype.kind != "f":
-        width = max(len(str(element)) for element in array.reshape(-1).tolist())
-        return lambda element: f"{element!s:>{width}}"
-    values = np.abs(array[np.isfinite(array) & (array != 0)]).astype(np.float64)
-    spec = f".{PRECISION}f"
-    if values.size:
-        smallest, largest = values.min(), values.max()
-        whole = bool(np.all(array[np.isfinite(array)] == np.ceil(array[np.isfinite(array)])))
-        if largest / smallest > 1000.0 or largest > 1.0e8 or (not whole and smallest < 1.0e-4):
-            spec = f".{PRECISION}e"
-        if whole:
-            spec = ".0f" if largest / smallest <= 1000.0 and largest <= 1.0e8 else f".{PRECISION}e"
-    elif array.ndim or np.isfinite(array).all():
-        spec = ".0f"
-    point = "." if spec == ".0f" else ""
+def _number_text(array: Array) -> tuple[Callable[[Any], str], int]:
+    """A function from an entry to its text, and the width of the texts.
 
-    def text(element: Any) -> str:
-        return format(element, spec) + (point if np.isfinite(element) else "")
-
-    width = max(len(text(element)) for element in array.reshape(-1).tolist())
-    return lambda element: f"{text(element):>{width}}" if array.ndim else text(element)
+    Zeros and infinities have no say in either.
+    """
+    spec = ""
+    if array.dtype.kind == "f":
+        array = array[np.isfinite(array) & (array != 0)].astype(np.float64)
+        spec = _float_format(np.abs(array))
+    width = max((len(format(entry, spec)) for entry in array.ravel().tolist()), default=1)
+    return lambda entry: format(entry, spec).rjust(width), width
 
 
-def _rows(array: Array, text: Any, indent: int, summarise: bool) -> str:
-    """The elements in nested brackets, wrapped at the line width."""
+def _float_format(magnitudes: Array) -> str:
+    """Four decimals, none (but the point) for whole numbers, or an exponent where four would not show all."""
+    smallest, largest = float(np.min(magnitudes, initial=np.inf)), float(np.max(magnitudes, initial=0.0))
+    if magnitudes.size and (largest / smallest > 1000 or largest > 1e8 or smallest < 1e-4):
+        return ".4e"
+    return "#.0f" if np.all(magnitudes == np.ceil(magnitudes)) else ".4f"
+
+
+def _brackets(array: Any, text: Callable[[Any], str], width: int, indent: int, shorten: bool) -> str:
+    """The entries in nested brackets, rows wrapped at the line width."""
     if array.ndim == 0:
-        return str(text(array.item()))
-    cut = summarise and array.shape[0] > 2 * EDGE_ITEMS
-    if array.ndim == 1:
-        edges = array.tolist()
-        items = [text(element) for element in (edges[:EDGE_ITEMS] + edges[-EDGE_ITEMS:] if cut else edges)]
-        if cut:
-            items.insert(EDGE_ITEMS, " ...")
-        per_line = max(1, (LINE_WIDTH - indent) // (max(map(len, items)) + 2))
-        lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]
-        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
-    parts = [array[i] for i in (range(EDGE_ITEMS) if cut else range(array.shape[0]))]
-    rows = [_rows(part, text, indent + 1, summarise) for part in parts]
+        return text(array.item())
+    cut = shorten and len(array) > 2 * EDGE
+    shown = [*array[:EDGE], *array[-EDGE:]] if cut else array
+    lines = [_brackets(part, text, width, indent + 1, shorten) for part in shown]
     if cut:
-        rows.append("...")
-        rows += [_rows(part, text, indent + 1, summarise) for part in array[-EDGE_ITEMS:]]
-    return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(rows) + "]"
+        lines.insert(EDGE, "..." if array.ndim > 1 else " ...")
+    if array.ndim == 1:
+        per_line = max(1, (LINE_WIDTH - indent) // (width + len(", ")))
+        lines = [", ".join(lines[i : i + per_line]) for i in range(0, len(lines), per_line)]
+    line_end = "," + "\n" * max(1, array.ndim - 1) + " " * (indent + 1)
+    return "[" + line_end.join(lines) + "]"
+
+
+def _with_notes(text: str, notes: list[str], indent: int) -> str:
+    """The notes behind the numbers, on a new line where the last one is full."""
+    column = len(text) - text.rfind("\n") - 1 + len(", ")  # as PyTorch counts: the first note needs two columns more
+    for note in notes:
+        column += len(", ") + len(note)
+        if column > LINE_WIDTH:
+            column = indent + len(note)
+            text += ",\n" + " " * indent + note
+        else:
+            text += ", " + note
+    return text + ")"

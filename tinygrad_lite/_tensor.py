@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_lite import dtypes, random
 from tinygrad_lite._printing import tensor_repr
+from tinygrad_lite.autograd import engine
 from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import NUMPY, Tensor
 from tinygrad_lite.ops import comparison, elementwise, indexing, inplace, linear_algebra, reduction, shape, softmax
@@ -79,6 +80,9 @@ class TensorMethods:
     __contains__ = comparison.contains
     __getitem__, __setitem__ = indexing.getitem, inplace.setitem
     __repr__ = tensor_repr
+
+    # autograd
+    backward = engine.backward
 
     # elementwise
     abs = elementwise.abs

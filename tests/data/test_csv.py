@@ -60,6 +60,7 @@ def test_one_row_and_one_column_keep_their_dimensions(write):
     ids=["windows", "spaces", "quotes", "blank lines", "byte order mark"],
 )
 def test_other_ways_to_write_the_same_table(write, text):
+    assert list(read_csv(write(text))) == ["X1", "X2", "Class"]
     features, target = read_csv(write(text), target="Class")
     assert features.tolist() == [[1.5, -2.0], [0.25, 1000.0]]
     assert target.tolist() == [0.0, 1.0]

@@ -54,7 +54,6 @@ def cache(tmp_path, monkeypatch):
     pooch = pytest.importorskip("pooch")
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    pooch.get_logger().setLevel("ERROR")
     return tmp_path / "cache" / "tinygrad_lite" / "tiny"
 
 

@@ -18,8 +18,37 @@ Gradients = dict["Place", Any]
 Place = Node | Tensor  # where a cotangent arrives: a node's output, or a leaf
 
 
-def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool | None, create_graph: bool) -> None:
-    """See :meth:`Tensor.backward`."""
+def backward(
+    tensor: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
+) -> None:
+    """Add the gradient of this tensor to ``grad`` of every leaf that it was computed from.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        What is differentiated: usually a loss.
+    gradient : Tensor, optional
+        The cotangent: d(objective)/d(this tensor), of this tensor's shape. Only a tensor of one
+        element may go without; its cotangent is 1.
+    retain_graph : bool, optional
+        Keep the saved arrays for another backward; default: as ``create_graph``.
+    create_graph : bool
+        Record the derivative itself, so that it can be differentiated again.
+
+    Raises
+    ------
+    RuntimeError
+        If nothing here requires grad, if several elements come without ``gradient``, if the graph
+        was freed by an earlier backward, or if a saved array was changed in place.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
     roots = [(_place(tensor, "backward"), _first_cotangent(tensor, gradient, create_graph))]
     silently(_run_backward, roots, create_graph if retain_graph is None else retain_graph, create_graph)
 
@@ -149,8 +178,14 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
             _retain(node, g)
         if targets is not None and node in targets:
             found[node] = _owned(g, g, ())
-        saved = _saved(node, create_graph)
-        params, dtype = node.params, node.dtype
+        saved, params, dtype = node.saved, node.params, node.dtype
+        if saved is None:
+            raise _freed(node)
+        for counter, at_save in node.versions:
+            if counter[0] != at_save:
+                raise _changed(node)
+        if create_graph:
+            saved = _as_tensors(node, saved)
         for edge, rule, shape in zip(node.edges, node.primitive.rules, node.shapes):  # noqa: B905 - strict= costs 5 %
             if edge is None or (needed is not None and edge not in needed):
                 continue
@@ -198,27 +233,27 @@ def _leading_to(targets: set[Place], order: Sequence[Node]) -> set[Place]:
     return needed
 
 
-def _saved(node: Node, create_graph: bool) -> Sequence[Any]:
-    """What the rules of a node read, if it is still what the forward pass saw."""
-    saved, versions, name = node.saved, node.versions, node.primitive.title
-    if saved is None:
-        raise RuntimeError(
-            f"backward through {name} a second time: the arrays saved for it were freed by the first backward; "
-            "pass retain_graph=True to the first one"
-        )
-    for i in range(0, len(versions), 2):
-        if versions[i][0] != versions[i + 1]:
-            raise RuntimeError(
-                f"an array that {name} saved for its gradient was changed in place since: "
-                "change a clone() instead, or compute the gradient before the change"
-            )
-    return _as_tensors(node, saved) if create_graph else saved
+def _freed(node: Node) -> RuntimeError:
+    return RuntimeError(
+        f"backward through {node.primitive.title} a second time: the arrays saved for it were freed by the first "
+        "backward; pass retain_graph=True to the first one"
+    )
 
 
-def _as_tensors(node: Node, saved: Sequence[Any]) -> list[Any]:
-    """The saved arrays as the Tensors they were, so that rules record themselves on them."""
+def _changed(node: Node) -> RuntimeError:
+    return RuntimeError(
+        f"an array that {node.primitive.title} saved for its gradient was changed in place since: "
+        "change a clone() instead, or compute the gradient before the change"
+    )
+
+
+def _as_tensors(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The saved arrays as the Tensors they were, so that rules record themselves on them; the rest as it is."""
     places = (node, *node.edges)
-    return [s if isinstance(s, StandIn) else _as_tensor(s, place) for s, place in zip(saved, places, strict=True)]
+    return tuple(
+        s if s is None or isinstance(s, StandIn) else _as_tensor(s, place)
+        for s, place in zip(saved, places, strict=True)
+    )
 
 
 def _as_tensor(array: Array, place: Place | None) -> Tensor:

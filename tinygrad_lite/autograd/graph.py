@@ -72,10 +72,13 @@ class Primitive:
 
         return register
 
+    def input_name(self, index: int) -> str:
+        """The name of an input; the last one stands for every further one."""
+        return self.inputs[min(index, len(self.inputs) - 1)]
+
     def keeps(self, inputs: int) -> tuple[bool, ...]:
         """Which of ``(out, *inputs)`` a call with so many inputs saves."""
-        names = self.inputs + self.inputs[-1:] * (inputs - len(self.inputs))
-        return ("out" in self.saves, *(name in self.saves for name in names[:inputs]))
+        return ("out" in self.saves, *(self.input_name(i) in self.saves for i in range(inputs)))
 
     def has_rule(self, index: int) -> bool:
         """Whether the input of that number can be differentiated."""
@@ -116,7 +119,7 @@ class Node:
         What the inputs with an edge have in common.
     saved : tuple or None
         ``(out, *inputs)`` for the rules: arrays, and stand-ins for what is not saved. None once freed.
-    versions : tuple
+    versions : tuple of tuple
         For each saved array its tensor's change counter, and what it stood at.
     retained : weakref or None
         The tensor made here, if it asked for its gradient.

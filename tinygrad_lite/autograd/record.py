@@ -62,12 +62,12 @@ def _call_one(this: Primitive) -> Callable[..., Any]:
             node.retained = None
             if saves_out:
                 node.saved = (result, x if saves_input else NOT_SAVED if elementwise else StandIn(x.shape, x.dtype))
-                node.versions = (version, version[0])
+                node.versions = ((version, version[0]),)
                 if saves_input:
-                    node.versions += (input._version, input._version[0])
+                    node.versions += ((input._version, input._version[0]),)
             elif saves_input:
                 node.saved = (NOT_SAVED, x)
-                node.versions = (input._version, input._version[0])
+                node.versions = ((input._version, input._version[0]),)
             else:
                 node.saved = (NOT_SAVED, NOT_SAVED if elementwise else StandIn(x.shape, x.dtype))
                 node.versions = ()
@@ -82,7 +82,8 @@ def _call_one(this: Primitive) -> Callable[..., Any]:
 def _call_two(this: Primitive) -> Callable[..., Any]:
     forward, casts, floats = this.forward, this.casts != "", this.casts == "float"
     name, elementwise, keeps = this.title, this.elementwise, this.keeps(2)
-    saves_inputs, saves_nothing = keeps == (False, True, True), not any(keeps)
+    saves_inputs = keeps == (False, True, True)
+    plain = elementwise and (saves_inputs or not any(keeps))
 
     def call(input: Any, other: Any, **params: Any) -> Any:
         if isinstance(input, Tensor):
@@ -106,82 +107,95 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
         out._array = result
         out._grad = None
         out._version = version = [0, False]
+        out._requires_grad = False
+        out._node = None
         x_needs, y_needs = input._requires_grad, other._requires_grad
         if (x_needs or y_needs) and thread.grad_enabled and this.rules:
+            if not plain:
+                _record(this, params, out, [input, other], keeps)
+                return out
             out._requires_grad = True
             out._node = node = new(Node)
             node.primitive = this
             node.params = params
             node.edges = (input._node or input if x_needs else None, other._node or other if y_needs else None)
             node.shapes = (x.shape, y.shape)
-            node.dtype = x.dtype if x_needs else y.dtype
+            node.dtype = x.dtype
             node.retained = None
-            if elementwise and saves_inputs:
+            if saves_inputs:
                 node.saved = (NOT_SAVED, x, y)
-                node.versions = (input._version, input._version[0], other._version, other._version[0])
-            elif elementwise and saves_nothing:
+                node.versions = ((input._version, input._version[0]), (other._version, other._version[0]))
+            else:
                 node.saved = NOTHING_OF_TWO
                 node.versions = ()
-            else:
-                _save(node, keeps, (result, x, y), (version, input._version, other._version))
-        else:
-            out._requires_grad = False
-            out._node = None
         return out
 
     return call
 
 
 def _call_any(this: Primitive) -> Callable[..., Any]:
-    forward, name = this.forward, this.title
+    forward, name, fixed_keeps = this.forward, this.title, None if this.variadic else this.keeps(len(this.inputs))
 
     def call(*args: Any, **params: Any) -> Any:
-        like = next((arg for arg in args if isinstance(arg, Tensor)), None)
-        if like is None:
+        for arg in args:
+            if isinstance(arg, Tensor):
+                dtype = arg._array.dtype
+                break
+        else:
             return forward(*args, **params)
-        inputs = [None if arg is None else as_operand(name, arg, like.dtype) for arg in args]
+        inputs = [None if arg is None else as_operand(name, arg, dtype) for arg in args]
         arrays = [None if tensor is None else tensor._array for tensor in inputs]
         try:
             result = thread.run(forward, *arrays, **params)
         except ValueError as error:
             raise this.explain(error, tuple(arrays)) from error
         out = wrap(_storage(result))
-        edges = tuple(_edge(tensor) for tensor in inputs)
-        if any(edge is not None for edge in edges) and thread.grad_enabled and this.rules:
-            out._requires_grad = True
-            out._node = node = new(Node)
-            node.primitive = this
-            node.params = params
-            node.edges = edges
-            node.shapes = tuple(() if array is None else array.shape for array in arrays)
-            node.dtype = out.dtype
-            node.retained = None
-            versions = (out._version, *([0] if tensor is None else tensor._version for tensor in inputs))
-            _save(node, this.keeps(len(inputs)), (result, *arrays), versions)
+        if thread.grad_enabled and this.rules:
+            _record(this, params, out, inputs, fixed_keeps or this.keeps(len(inputs)))
         return out
 
     return call
 
 
-def _edge(tensor: Tensor | None) -> Node | Tensor | None:
-    """Where the gradient of an input goes: to the node that made it, to a leaf, or nowhere."""
-    return None if tensor is None or not tensor._requires_grad else tensor._node or tensor
-
-
-def _save(
-    node: Node, keeps: tuple[bool, ...], arrays: tuple[Array | None, ...], versions: tuple[list[int], ...]
+def _record(
+    this: Primitive, params: dict[str, Any], out: Tensor, inputs: list[Tensor | None], keeps: tuple[bool, ...]
 ) -> None:
-    """Give the node what its rules read of ``(out, *inputs)``, and note the versions."""
-    for index, edge in enumerate(node.edges):
-        if edge is not None and not node.primitive.has_rule(index):
-            names = [*node.primitive.inputs, *node.primitive.inputs[-1:] * index]
-            raise RuntimeError(f"{node.primitive.title} has no derivative for '{names[index]}': detach() it")
-    node.saved = tuple(
-        array if keep or array is None else StandIn(array.shape, array.dtype)
-        for array, keep in zip(arrays, keeps, strict=True)
-    )
-    kept = [version for version, keep in zip(versions, keeps, strict=True) if keep]
-    node.versions = tuple(part for version in kept for part in (version, version[0]))
+    """Make ``out`` the output of a node, if any input requires grad."""
+    node = new(Node)
+    edges: list[Node | Tensor | None] = []
+    shapes: list[tuple[int, ...]] = []
+    saved: list[Any] = [out._array if keeps[0] else NOT_SAVED]
+    versions = [(out._version, out._version[0])] if keeps[0] else []
+    for tensor, keep in zip(inputs, keeps[1:], strict=True):
+        if tensor is None:
+            edges.append(None)
+            shapes.append(())
+            saved.append(None)
+            continue
+        array = tensor._array
+        edges.append((tensor._node or tensor) if tensor._requires_grad else None)
+        shapes.append(array.shape)
+        if keep:
+            saved.append(array)
+            versions.append((tensor._version, tensor._version[0]))
+        else:
+            saved.append(StandIn(array.shape, array.dtype))
+        if tensor._requires_grad:
+            out._requires_grad = True
+            node.dtype = array.dtype
+            if not this.has_rule(len(edges) - 1):
+                raise RuntimeError(
+                    f"{this.title} has no derivative for '{this.input_name(len(edges) - 1)}': detach() it"
+                )
+    if out._requires_grad:
+        out._node = node
+        node.primitive = this
+        node.params = params
+        node.edges = tuple(edges)
+        node.shapes = tuple(shapes)
+        node.saved = tuple(saved)
+        node.versions = tuple(versions)
+        node.retained = None
 
 
 def _storage(result: Any) -> Any:

@@ -196,31 +196,6 @@ class Tensor(TensorMethods):
         if self._node is not None:
             self._node.retain(self)
 
-    def backward(
-        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
-    ) -> None:
-        """Add the gradient of this tensor to ``grad`` of every leaf that it was computed from.
-
-        Parameters
-        ----------
-        gradient : Tensor, optional
-            The cotangent: d(objective)/d(this tensor), of this tensor's shape. Only a tensor of
-            one element may go without; its cotangent is 1.
-        retain_graph : bool, optional
-            Keep the saved arrays for another backward; default: as ``create_graph``.
-        create_graph : bool
-            Record the derivative itself, so that it can be differentiated again.
-
-        Raises
-        ------
-        RuntimeError
-            If nothing here requires grad, if several elements come without ``gradient``, if the
-            graph was freed by an earlier backward, or if a saved array was changed in place.
-        """
-        from tinygrad_lite.autograd.engine import backward
-
-        backward(self, gradient, retain_graph, create_graph)
-
     # ---- Python
 
     def __len__(self) -> int:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite.autograd.primitive import primitive
 from tinygrad_lite.autograd.tensor import Tensor, wrap
+from tinygrad_lite.nn import logistic
 from tinygrad_lite.ops.elementwise import clamp, relu, sigmoid, softplus, tanh
 from tinygrad_lite.ops.indexing import one_hot
 from tinygrad_lite.ops.linear_algebra import linear
@@ -190,7 +190,7 @@ def binary_cross_entropy(
     check_reduction(reduction)
     _check_pair("binary_cross_entropy", input, target)
     _check_labels("binary_cross_entropy", target)
-    loss = _binary_cross_entropy(input, target)
+    loss = logistic.binary_cross_entropy(input, target)
     return _reduce(loss if weight is None else loss * weight, reduction)
 
 
@@ -237,53 +237,10 @@ def binary_cross_entropy_with_logits(
     _check_pair("binary_cross_entropy_with_logits", input, target)
     _check_labels("binary_cross_entropy_with_logits", target)
     if pos_weight is None:
-        loss = _logistic_loss(input, target)
+        loss = logistic.logistic_loss(input, target)
     else:
         loss = pos_weight * target * softplus(-input) + (1 - target) * softplus(input)
     return _reduce(loss if weight is None else loss * weight, reduction)
-
-
-@primitive(saves="input target", casts="float")
-def _binary_cross_entropy(input: Any, target: Any) -> Any:
-    outside = np.asarray(np.ceil(np.maximum(-input, input - 1)), dtype=np.int64, like=input)
-    try:
-        zero = np.take(np.zeros(1, input.dtype), outside)  # a look-up, so that a captured program keeps the check
-    except IndexError:
-        raise RuntimeError(
-            "binary_cross_entropy: all elements of the input must be probabilities, from 0 to 1: apply a sigmoid "
-            "first, or use binary_cross_entropy_with_logits"
-        ) from None
-    return zero - target * _bounded(np.log(input)) - (1 - target) * _bounded(np.log1p(-input))
-
-
-@_binary_cross_entropy.vjp(0)
-def _(g: Any, out: Any, p: Any, y: Any) -> Any:
-    return g * (p - y) / np.maximum(p * (1 - p), 1e-12)
-
-
-@_binary_cross_entropy.vjp(1)
-def _(g: Any, out: Any, p: Any, y: Any) -> Any:
-    return g * (_bounded(np.log1p(-p)) - _bounded(np.log(p)))
-
-
-def _bounded(logarithm: Any) -> Any:
-    return np.maximum(logarithm, -100)
-
-
-@primitive(saves="input target", casts="float")
-def _logistic_loss(input: Any, target: Any) -> Any:
-    # for y = 1 and x > 0 the first two terms cancel exactly, and the small last one is not rounded away
-    return np.maximum(input, 0) - input * target + np.log1p(np.exp(-np.absolute(input)))
-
-
-@_logistic_loss.vjp(0)
-def _(g: Any, out: Any, x: Any, y: Any) -> Any:
-    return g * (sigmoid(x) - y)
-
-
-@_logistic_loss.vjp(1)
-def _(g: Any, out: Any, x: Any, y: Any) -> Any:
-    return -g * x
 
 
 def check_reduction(reduction: str) -> None:

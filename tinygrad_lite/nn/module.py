@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from tinygrad_lite.autograd.tensor import Tensor, as_array
-from tinygrad_lite.dtypes import DTypeLike, as_dtype, float32, float64
+from tinygrad_lite.creation import empty
+from tinygrad_lite.dtypes import float32, float64
 from tinygrad_lite.nn.parameter import Parameter, zero_gradients
 
 __all__ = ["Module"]
@@ -76,6 +77,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward(): define it, calling the module runs it")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run :meth:`forward`."""
         return self.forward(*args, **kwargs)
 
     # ---- registration
@@ -100,13 +102,12 @@ class Module:
             f"cannot assign {type(value).__name__!r} as {role} {name!r} ({expected} or None expected){advice}"
         )
 
-    def _check_name(self, role: str, name: str) -> None:
+    def _check_name(self, role: str, name: str, registered: bool) -> None:
         if not isinstance(name, str):
             raise TypeError(f"the name of a {role} must be a string, not {type(name).__name__}")
         if name == "" or "." in name:
             raise KeyError(f"{name!r} is no name for a {role}: it must not be empty nor contain a dot")
-        registered = isinstance(vars(self).get(name), (Parameter, Module)) or name in self._buffers
-        if hasattr(self, name) and not registered:
+        if getattr(self, name, None) is not None and not registered:
             raise KeyError(f"attribute {name!r} already exists")
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
@@ -119,7 +120,7 @@ class Module:
         TypeError
             If ``param`` is neither a Parameter nor None.
         """
-        self._check_name("parameter", name)
+        self._check_name("parameter", name, isinstance(vars(self).get(name), Parameter))
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"parameter {name!r} must be an nn.Parameter or None, not {type(param).__name__}")
         setattr(self, name, param)
@@ -151,7 +152,7 @@ class Module:
         >>> list(net.state_dict()), list(net.parameters())
         (['mean'], [])
         """
-        self._check_name("buffer", name)
+        self._check_name("buffer", name, name in self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"buffer {name!r} must be a Tensor or None, not {type(tensor).__name__}")
         self._buffers = {**self._buffers, name: persistent}
@@ -167,7 +168,7 @@ class Module:
         TypeError
             If ``module`` is neither a Module nor None.
         """
-        self._check_name("module", name)
+        self._check_name("module", name, isinstance(vars(self).get(name), Module))
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{module!r} is not a Module: submodules are instances of nn.Module")
         setattr(self, name, module)
@@ -175,7 +176,7 @@ class Module:
     # ---- what lies where
 
     def _attributes(self, kind: type[T]) -> Named[T]:
-        """This module's own attributes of a kind, in the order they were first set."""
+        """The module's own attributes of a kind, in the order they were first set."""
         return ((name, value) for name, value in list(vars(self).items()) if isinstance(value, kind))
 
     def _own_parameters(self) -> Named[Parameter]:
@@ -191,7 +192,7 @@ class Module:
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Named[Module]:
-        """This module and all below it, with their dotted names, parents first.
+        """The module and all below it, with their dotted names, parents first.
 
         Parameters
         ----------
@@ -212,7 +213,7 @@ class Module:
             yield from module.named_modules(memo, _join(prefix, name), remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
+        """The module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Named[Module]:
@@ -357,7 +358,7 @@ class Module:
             If ``mode`` is not a bool.
         """
         if not isinstance(mode, bool):
-            raise ValueError(f"training mode must be True or False, not {mode!r}")  # noqa: TRY004 - PyTorch raises it
+            raise ValueError(f"training mode must be True or False, not {mode!r}")
         for module in self.modules():
             module.training = mode
         return self
@@ -376,16 +377,21 @@ class Module:
         """Drop the gradients of all parameters, or set them to 0 in place."""
         zero_gradients(self.parameters(), set_to_none)
 
-    def to(self, dtype: DTypeLike) -> Self:
+    def to(self, *args: Any, **kwargs: Any) -> Self:
         """Convert every floating-point parameter and buffer, and the gradients, to a floating-point dtype.
 
-        The Parameter objects stay the same, so that an optimizer keeps them; it must be created
-        anew if it holds state already.
+        The Parameter objects stay the same, so that an optimizer keeps them; one that holds state
+        already must be created anew.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As :meth:`Tensor.to`: a dtype, or "cpu".
 
         Raises
         ------
         TypeError
-            If ``dtype`` is not floating point.
+            If the dtype is not floating point.
 
         Examples
         --------
@@ -393,14 +399,14 @@ class Module:
         >>> tl.nn.Linear(3, 2).to(tl.float64).weight.dtype
         dtype('float64')
         """
-        dtype = as_dtype(dtype)
+        dtype = empty(0).to(*args, **kwargs).dtype
         if dtype.kind != "f":
             raise TypeError(f"a module converts to floating-point dtypes only, not to {dtype}")
         for tensor in itertools.chain(self.parameters(), self.buffers()):
             if tensor.dtype.kind == "f":
                 gradient, tensor.grad = tensor.grad, None
-                tensor.data = tensor.detach().to(dtype)
-                tensor.grad = None if gradient is None else gradient.detach().to(dtype)
+                tensor.data = tensor.detach().to(*args, **kwargs)
+                tensor.grad = None if gradient is None else gradient.detach().to(*args, **kwargs)
         return self
 
     def float(self) -> Self:
@@ -441,8 +447,8 @@ def _unique(named: Iterable[tuple[str, T]]) -> Named[T]:
 
 def _mismatch(name: str, own: Any, value: Any) -> str:
     """What keeps a value from being copied into an array of the module; empty if nothing does."""
-    if not isinstance(value, np.ndarray):
-        return f"wrong type: {name} is {type(value).__name__}, not a Tensor or an ndarray"
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        return f"wrong type: {name} is {type(value).__name__}, not a Tensor or an array of numbers"
     return (
         "" if value.shape == own.shape else f"size mismatch: {name} is {own.shape} here and {value.shape} in the state"
     )

@@ -134,19 +134,28 @@ def _check(name: str, input: Any) -> None:
 # ---- losses over classes
 
 
+def _labels_and_counts(target: Any, weight: Any, ignore_index: int, classes: int, dtype: Any) -> tuple[Any, Any]:
+    """The class of each row, 0 for an ignored one, and what the row counts: 1, its class's weight, or 0."""
+    kept = target != ignore_index
+    labels = in_range(np.where(kept, target, 0), size=classes, error=IndexError, name="cross-entropy: the target class")
+    counts = convert(kept, dtype=dtype)
+    return labels, counts if weight is None else counts * weight[labels]
+
+
 @primitive(saves="target weight")
-def _nll(input, target, weight, *, average):
-    """Minus the sum of ``weight * input[row, target]``; with ``average`` over the sum of the weights."""
-    picked = np.take_along_axis(input, np.expand_dims(target, 1), 1)
-    total = -np.add.reduce(np.reshape(picked, -1) * weight)
-    return total / np.add.reduce(weight) if average else total
+def _nll(input, target, weight, *, ignore_index, average):
+    labels, counts = _labels_and_counts(target, weight, ignore_index, input.shape[1], input.dtype)
+    picked = np.reshape(np.take_along_axis(input, np.expand_dims(labels, 1), 1), -1)
+    total = -np.add.reduce(picked * counts)
+    return total / np.add.reduce(counts) if average else total
 
 
 @_nll.vjp(0)
-def _(g, out, log_probabilities, target, weight, average):
-    factor = -g * weight / np.add.reduce(weight) if average else -g * weight
-    classes = np.arange(log_probabilities.shape[1])
-    return np.where(np.expand_dims(target, 1) == classes, np.expand_dims(factor, 1), 0)
+def _(g, out, log_probabilities, target, weight, ignore_index, average):
+    classes = log_probabilities.shape[1]
+    labels, counts = _labels_and_counts(target, weight, ignore_index, classes, g.dtype)
+    factor = -g * counts / np.add.reduce(counts) if average else -g * counts
+    return np.where(np.expand_dims(labels, 1) == np.arange(classes), np.expand_dims(factor, 1), 0)
 
 
 def nll_loss(
@@ -185,20 +194,16 @@ def nll_loss(
     tensor(2.)
     """
     rows, labels = _by_row("nll_loss", input, target)
-    kept = labels != ignore_index
-    labels = in_range(
-        np.where(kept, labels, 0), size=rows.shape[1], error=IndexError, name="nll_loss: the target class"
-    )
-    counts = convert(kept, dtype=input.dtype)
+    classes = rows.shape[1]
     if weight is not None:
-        _check_weight("nll_loss", weight, rows.shape[1])
-        counts = counts * weight[labels]
+        _check_weight("nll_loss", weight, classes)
     if reduction == "none":
+        labels, counts = _labels_and_counts(labels, weight, ignore_index, classes, rows.dtype)
         losses = -np.take_along_axis(rows, np.expand_dims(labels, 1), 1)[:, 0] * counts
         return np.reshape(losses, target.shape)
     if reduction not in ("mean", "sum"):
         raise ValueError(f"{reduction!r} is not a reduction: use 'mean', 'sum' or 'none'")
-    return _nll(rows, labels, counts, average=reduction == "mean")
+    return _nll(rows, labels, weight, ignore_index=ignore_index, average=reduction == "mean")
 
 
 def cross_entropy(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lite.autograd.tensor import Array, wrap
+from tinygrad_lite.dtypes import float64
 from tinygrad_lite.optim.optimizer import Optimizer, ParameterGroup, Parameters
 
 __all__ = ["Adam", "AdamW"]
@@ -77,7 +78,6 @@ class Adam(Optimizer):
             "maximize": maximize,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
-        self._scalars: dict[str, tuple[Array, Array]] = {}
         super().__init__(params, defaults)
 
     def _check_hyperparameters(self, group: ParameterGroup) -> None:
@@ -107,7 +107,7 @@ class Adam(Optimizer):
 
     def _running_means(self, gradient: Array, state: dict[str, Any], group: ParameterGroup) -> tuple[Array, Array]:
         """The means of the gradient and of its square, brought up to date."""
-        beta1, beta2 = group["betas"]
+        beta1, beta2 = map(float, group["betas"])
         mean, square = state["exp_avg"]._array, state["exp_avg_sq"]._array
         part = np.multiply(gradient, 1 - beta1, out=self._scratch.like(mean))  # where the gradient may lie
         mean = np.multiply(mean, beta1, out=mean)
@@ -123,8 +123,8 @@ class Adam(Optimizer):
 
         With ``c = sqrt(1 - beta2**t)`` the step is ``lr * c / (1 - beta1**t) * m / (sqrt(v) + c * eps)``.
         """
-        beta1, beta2 = group["betas"]
-        first, second = self._scalars_of("d")
+        beta1, beta2 = map(float, group["betas"])
+        first, second = self._scratch.two_numbers(float64)
         step = state["step"]._array
         step = np.add(step, 1, out=step)
         first = np.power(beta1, step, out=first)
@@ -133,15 +133,8 @@ class Adam(Optimizer):
         second = np.subtract(1, second, out=second)
         second = np.sqrt(second, out=second)
         first = np.divide(second, first, out=first)
-        rate, eps = self._scalars_of(dtype.char)
-        return np.multiply(first, group["lr"], out=rate), np.multiply(second, group["eps"], out=eps)
-
-    def _scalars_of(self, char: str) -> tuple[Array, Array]:
-        """Scratch memory for two numbers: apart from the large one, which is in use at the same time."""
-        pair = self._scalars.get(char)
-        if pair is None:
-            pair = self._scalars[char] = np.empty((), char), np.empty((), char)
-        return pair
+        rate, eps = self._scratch.two_numbers(dtype)
+        return np.multiply(first, float(group["lr"]), out=rate), np.multiply(second, float(group["eps"]), out=eps)
 
 
 class AdamW(Adam):

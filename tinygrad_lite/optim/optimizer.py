@@ -150,7 +150,10 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} defines neither step() nor _update()")
 
     def _objective_gradient(self, parameter: Array, gradient: Array, weight_decay: float, maximize: bool) -> Array:
-        """The gradient of what is minimised: with an L2 penalty, of the negated objective. In scratch memory, or as it is."""
+        """The gradient of what is minimised: negated to maximise, plus that of an L2 penalty.
+
+        It lies in scratch memory, or is the very gradient.
+        """
         if weight_decay:
             penalty = np.multiply(parameter, weight_decay, out=self._scratch.like(parameter))
             return (np.subtract if maximize else np.add)(penalty, gradient, out=penalty)

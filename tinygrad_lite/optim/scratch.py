@@ -26,6 +26,10 @@ class Scratch:
     def __init__(self) -> None:
         self._flat: dict[str, Array] = {}
         self._views: dict[tuple[tuple[int, ...], str], Array] = {}
+        self._numbers: dict[str, tuple[Array, Array]] = {}
+
+    def __reduce__(self) -> tuple[type[Scratch], tuple[()]]:
+        return Scratch, ()  # copied and pickled empty
 
     def like(self, array: Any) -> Array:
         """An array of the same shape and dtype, valid until the next request for that dtype."""
@@ -41,3 +45,10 @@ class Scratch:
             }  # they keep the old one alive
         view = self._views[shape, char] = self._flat[char][:size].reshape(shape)
         return view
+
+    def two_numbers(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+        """Two 0-d arrays, apart from the flat one."""
+        pair = self._numbers.get(dtype.char)
+        if pair is None:
+            pair = self._numbers[dtype.char] = np.empty((), dtype), np.empty((), dtype)
+        return pair
