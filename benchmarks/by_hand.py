@@ -1,6 +1,6 @@
 """The steps with backpropagation written by hand: what a careful NumPy user would type for each net.
 
-A step takes the parameters (``W`` of shape ``(out, in)``, then ``b``), one sample as a vector or a batch
+A step takes the parameters (``w`` of shape ``(out, in)``, then ``b``), one sample as a vector or a batch
 as rows, and the labels; it computes the loss and every gradient, changes the parameters in place, and
 returns the loss.
 """
@@ -46,43 +46,43 @@ def cross_entropy_(z, labels):
     return loss, z
 
 
-def logistic(W, b, x, y):
+def logistic(w, b, x, y):
     """d-1, one sample, binary cross-entropy."""
-    z = W @ x
+    z = w @ x
     z += b
     loss = np.logaddexp(0, z) - y * z
     dz = sigmoid_(z)
     dz -= y
-    descend((W, b), (outer(dz, x), dz))
+    descend((w, b), (outer(dz, x), dz))
     return loss
 
 
-def shallow(W1, b1, W2, b2, x, y):
+def shallow(w1, b1, w2, b2, x, y):
     """d-n-1, one sample, sigmoid, binary cross-entropy."""
-    z = W1 @ x
+    z = w1 @ x
     z += b1
     a = sigmoid_(z)
-    z = W2 @ a
+    z = w2 @ a
     z += b2
     loss = np.logaddexp(0, z) - y * z
     dz2 = sigmoid_(z)
     dz2 -= y
-    dz1 = dz2 @ W2
+    dz1 = dz2 @ w2
     dz1 *= a
     dz1 *= 1 - a
-    descend((W1, b1, W2, b2), (outer(dz1, x), dz1, outer(dz2, a), dz2))
+    descend((w1, b1, w2, b2), (outer(dz1, x), dz1, outer(dz2, a), dz2))
     return loss
 
 
-def deep(W1, b1, W2, b2, W3, b3, x, label):
+def deep(w1, b1, w2, b2, w3, b3, x, label):
     """Two hidden layers, one sample, sigmoid, softmax cross-entropy."""
-    z = W1 @ x
+    z = w1 @ x
     z += b1
     a1 = sigmoid_(z)
-    z = W2 @ a1
+    z = w2 @ a1
     z += b2
     a2 = sigmoid_(z)
-    z = W3 @ a2
+    z = w3 @ a2
     z += b3
     z -= z.max()
     chosen = z[label]
@@ -92,54 +92,54 @@ def deep(W1, b1, W2, b2, W3, b3, x, label):
     dz3 = z
     dz3 /= total
     dz3[label] -= 1
-    dz2 = dz3 @ W3
+    dz2 = dz3 @ w3
     dz2 *= a2
     dz2 *= 1 - a2
-    dz1 = dz2 @ W2
+    dz1 = dz2 @ w2
     dz1 *= a1
     dz1 *= 1 - a1
-    descend((W1, b1, W2, b2, W3, b3), (outer(dz1, x), dz1, outer(dz2, a1), dz2, outer(dz3, a2), dz3))
+    descend((w1, b1, w2, b2, w3, b3), (outer(dz1, x), dz1, outer(dz2, a1), dz2, outer(dz3, a2), dz3))
     return loss
 
 
-def relu_classifier(W1, b1, W2, b2, x, labels):
+def relu_classifier(w1, b1, w2, b2, x, labels):
     """d-n-k on a batch, ReLU, softmax cross-entropy."""
-    z = x @ W1.T
+    z = x @ w1.T
     z += b1
     a = relu_(z)
-    z = a @ W2.T
+    z = a @ w2.T
     z += b2
     loss, dz2 = cross_entropy_(z, labels)
-    dz1 = dz2 @ W2
+    dz1 = dz2 @ w2
     dz1 *= a > 0
-    descend((W1, b1, W2, b2), (dz1.T @ x, dz1.sum(axis=0), dz2.T @ a, dz2.sum(axis=0)))
+    descend((w1, b1, w2, b2), (dz1.T @ x, dz1.sum(axis=0), dz2.T @ a, dz2.sum(axis=0)))
     return loss
 
 
-def sigmoid_classifier(W1, b1, W2, b2, x, labels):
+def sigmoid_classifier(w1, b1, w2, b2, x, labels):
     """d-n-k on a batch, sigmoid, softmax cross-entropy."""
-    z = x @ W1.T
+    z = x @ w1.T
     z += b1
     a = sigmoid_(z)
-    z = a @ W2.T
+    z = a @ w2.T
     z += b2
     loss, dz2 = cross_entropy_(z, labels)
-    dz1 = dz2 @ W2
+    dz1 = dz2 @ w2
     dz1 *= a
     dz1 *= 1 - a
-    descend((W1, b1, W2, b2), (dz1.T @ x, dz1.sum(axis=0), dz2.T @ a, dz2.sum(axis=0)))
+    descend((w1, b1, w2, b2), (dz1.T @ x, dz1.sum(axis=0), dz2.T @ a, dz2.sum(axis=0)))
     return loss
 
 
-def squared_error(W1, b1, W2, b2, W3, b3, x, y):
+def squared_error(w1, b1, w2, b2, w3, b3, x, y):
     """Two ReLU layers on a batch, sigmoid output, half the summed squared error."""
-    z = x @ W1.T
+    z = x @ w1.T
     z += b1
     a1 = relu_(z)
-    z = a1 @ W2.T
+    z = a1 @ w2.T
     z += b2
     a2 = relu_(z)
-    z = a2 @ W3.T
+    z = a2 @ w3.T
     z += b3
     p = sigmoid_(z)
     error = p - y
@@ -147,12 +147,12 @@ def squared_error(W1, b1, W2, b2, W3, b3, x, y):
     dz3 = error
     dz3 *= p
     dz3 *= 1 - p
-    dz2 = dz3 @ W3
+    dz2 = dz3 @ w3
     dz2 *= a2 > 0
-    dz1 = dz2 @ W2
+    dz1 = dz2 @ w2
     dz1 *= a1 > 0
     gradients = dz1.T @ x, dz1.sum(axis=0), dz2.T @ a1, dz2.sum(axis=0), dz3.T @ a2, dz3.sum(axis=0)
-    descend((W1, b1, W2, b2, W3, b3), gradients)
+    descend((w1, b1, w2, b2, w3, b3), gradients)
     return loss
 
 

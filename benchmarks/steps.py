@@ -5,7 +5,6 @@ tinygrad_lite and PyTorch run the very same lines, with another module behind ``
 
 import functools
 import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +14,7 @@ import numpy as np
 
 from benchmarks import by_hand
 from benchmarks.by_hand import RATE
+from benchmarks.machine import installed_torch
 
 BY_HAND, LITE, TORCH = "NumPy by hand", "tinygrad_lite", "PyTorch"
 FRAMEWORKS = {LITE: "tinygrad_lite", TORCH: "torch"}
@@ -92,9 +92,9 @@ class Net:
 
 
 LOSSES: dict[str, Callable[..., Any]] = {
-    "binary cross-entropy": lambda F, z, y: F.binary_cross_entropy_with_logits(z, y),
-    "cross-entropy": lambda F, z, y: F.cross_entropy(z, y),
-    "squared error": lambda F, z, y: 0.5 * F.mse_loss(z.sigmoid(), y, reduction="sum"),
+    "binary cross-entropy": lambda functional, z, y: functional.binary_cross_entropy_with_logits(z, y),
+    "cross-entropy": lambda functional, z, y: functional.cross_entropy(z, y),
+    "squared error": lambda functional, z, y: 0.5 * functional.mse_loss(z.sigmoid(), y, reduction="sum"),
 }
 
 
@@ -154,7 +154,7 @@ STEPS: list[Step] = [
 
 def contestants() -> list[str]:
     """Who can run here: PyTorch only where it is installed."""
-    return [BY_HAND, LITE, *([TORCH] if importlib.util.find_spec("torch") else [])]
+    return [BY_HAND, LITE, *([TORCH] if installed_torch() else [])]
 
 
 def check(step: Step, who: list[str], runs: int = 3) -> None:

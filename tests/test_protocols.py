@@ -7,6 +7,7 @@ eager step gives.
 
 import operator
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ class Recording(np.lib.mixins.NDArrayOperatorsMixin):
     shape, ndim, size, dtype, base = (
         property(operator.attrgetter(f"value.{name}")) for name in ("shape", "ndim", "size", "dtype", "base")
     )
-    mT = property(lambda self: np.matrix_transpose(self))  # noqa: N815 - NumPy's name
+    mT = property(lambda self: np.matrix_transpose(self))
 
     def __array__(self, *args, **kwargs):
         raise TypeError("a recording array became plain numbers: what depends on them would not be in the program")
@@ -64,7 +65,7 @@ class Program:
             return value.name
         if isinstance(value, (tuple, list)):
             return f"({''.join(self.source(item) + ', ' for item in value)})"
-        if value is None or isinstance(value, (bool, int, float, str, slice)) and not isinstance(value, np.generic):
+        if value is None or type(value) in (bool, int, float, str):
             return repr(value)
         name = next((name for name, known in self.names.items() if known is value), f"c{len(self.names)}")
         self.names[name] = value
@@ -101,7 +102,7 @@ def capture(step, tensors):
 
 
 def dense(*widths, hidden):
-    layers = [layer for d, n in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(d, n), hidden())]
+    layers = [layer for d, n in pairwise(widths) for layer in (nn.Linear(d, n), hidden())]
     return nn.Sequential(*layers[:-1])
 
 

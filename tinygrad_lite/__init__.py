@@ -9,7 +9,7 @@ tensor([2., 4.])
 
 from math import e, inf, nan, pi
 
-from tinygrad_lite import autograd, nn, optim, utils
+from tinygrad_lite import autograd, datasets, nn, optim, utils
 from tinygrad_lite._tensor import Tensor
 from tinygrad_lite.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tinygrad_lite.creation import *

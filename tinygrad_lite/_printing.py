@@ -81,7 +81,7 @@ def _brackets(array: Any, text: Callable[[Any], str], width: int, indent: int, s
     if array.ndim == 1:
         per_line = max(1, (LINE_WIDTH - indent) // (width + len(", ")))
         lines = [", ".join(lines[i : i + per_line]) for i in range(0, len(lines), per_line)]
-    line_end = "," + "\n" * max(1, array.ndim - 1) + " " * (indent + 1)
+    line_end: str = "," + "\n" * max(1, array.ndim - 1) + " " * (indent + 1)
     return "[" + line_end.join(lines) + "]"
 
 

@@ -1,5 +1,7 @@
 """Document 000: logistic, shallow and deep nets that learn from one sample, a vector ``x``, at a time."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -70,7 +72,7 @@ def deep_loss(x, loss):
 
 
 def random_net(rng, sizes, sigma=0.5):
-    shapes = [shape for d, n in zip(sizes, sizes[1:], strict=False) for shape in [(n, d), (n,)]]
+    shapes = [shape for d, n in pairwise(sizes) for shape in [(n, d), (n,)]]
     return [rng.normal(0, sigma, shape) for shape in shapes]
 
 

@@ -1,5 +1,7 @@
 """Document 001: nets of layers, mean cross-entropy with an L2 penalty on the weights, samples as rows."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -45,12 +47,11 @@ def backpropagate(*parameters, X, Y, hidden, head, l2):
     for W, b in zip(weights, biases, strict=True):
         Z.append(A[-1] @ W.T + b)
         A.append(hidden(Z[-1]))
-    gradients = []
+    dZ, gradients = head(Z[-1], Y), []
     for layer in reversed(range(len(weights))):
-        last = layer == len(weights) - 1
-        dZ = head(Z[layer], Y) if last else (dZ @ weights[layer + 1]) * SLOPE[hidden](Z[layer])
-        dW = dZ.T @ A[layer] + l2 / len(Y) * weights[layer]
-        gradients = [dW, dZ.sum(axis=0), *gradients]
+        gradients = [dZ.T @ A[layer] + l2 / len(Y) * weights[layer], dZ.sum(axis=0), *gradients]
+        if layer > 0:
+            dZ = dZ @ weights[layer] * SLOPE[hidden](Z[layer - 1])
     return gradients
 
 
@@ -87,7 +88,7 @@ def check(f, inputs, derived):
 
 
 def random_net(rng, *sizes):
-    shapes = [shape for d, n in zip(sizes, sizes[1:], strict=False) for shape in [(n, d), (n,)]]
+    shapes = [shape for d, n in pairwise(sizes) for shape in [(n, d), (n,)]]
     return [rng.uniform(-1, 1, shape) / np.sqrt(shape[-1]) for shape in shapes]
 
 
@@ -159,7 +160,7 @@ def test_the_guarded_binary_derivative_belongs_to_no_loss():
     Z, Y = np.array([[20.0], [-20.0]]), np.array([[0.0], [1.0]])
     for guard in (0.0, GUARD):
         with pytest.raises(GradcheckError):
-            check(lambda z: binary_cross_entropy(z.sigmoid(), tensor(Y), guard), [Z], [binary_head(Z, Y, GUARD)])  # noqa: B023
+            check(lambda z: binary_cross_entropy(z.sigmoid(), tensor(Y), guard), [Z], [binary_head(Z, Y, GUARD)])
 
 
 def test_the_binary_derivative_divides_by_zero_where_autograd_does_not():
@@ -195,7 +196,7 @@ def test_the_softmax_derivative_is_not_the_jacobian():
     jacobian = np.diag(P) - np.outer(P, P)
     of_the_document = np.einsum("ij,ik->ij", P[:, None], np.eye(3) - P[:, None])  # a column of samples, as there
     for k in range(3):
-        check(lambda z: z.softmax(dim=1)[0, k], [z], [jacobian[None, k]])  # noqa: B023
+        check(lambda z: z.softmax(dim=1)[0, k], [z], [jacobian[None, k]])
     assert of_the_document.shape != jacobian.shape
     assert not np.isclose(of_the_document[:, 0], np.diag(jacobian)).any()
 

@@ -98,8 +98,9 @@ def test_a_penalty_of_another_strength_is_caught():
 
 def test_a_slope_of_one_below_zero_is_caught():
     X, labels, parameters = problem(0, 5, 4, 3, 7)
-    dW1, db1, dW2, db2 = backward_prop(*parameters, X, np.eye(3)[labels], 0.0)
-    P = softmax(np.maximum(0, X @ parameters[0].T + parameters[1]) @ parameters[2].T + parameters[3])
-    everywhere = (P - np.eye(3)[labels]) @ parameters[2]
+    Y = np.eye(3)[labels]
+    _, *others = backward_prop(*parameters, X, Y, 0.0)
+    W1, b1, W2, b2 = parameters
+    dZ1 = (softmax(np.maximum(0, X @ W1.T + b1) @ W2.T + b2) - Y) @ W2
     with pytest.raises(GradcheckError):
-        check(objective(X, labels, 0.0), parameters, (everywhere.T @ X / 7, db1, dW2, db2))
+        check(objective(X, labels, 0.0), parameters, [dZ1.T @ X / 7, *others])

@@ -1,5 +1,7 @@
 """Document 003: summed squared error, biases as a last column of the weights, samples as rows."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -69,10 +71,7 @@ def objective(X, labels):
 def problem(seed, sizes, m=12):
     """Pixels, labels and the document's weights, uniform(-1, 1), narrowed so that the sigmoid does not saturate."""
     rng = np.random.default_rng(seed)
-    weights = [
-        rng.uniform(-1, 1, (n, d + 1)) / np.sqrt(d + 1)
-        for d, n in zip(sizes, sizes[1:], strict=False)
-    ]
+    weights = [rng.uniform(-1, 1, (n, d + 1)) / np.sqrt(d + 1) for d, n in pairwise(sizes)]
     return rng.random((m, sizes[0])), rng.integers(2, size=(m, 1)).astype(float), weights
 
 

@@ -373,7 +373,7 @@ def test_the_tree_prints_as_in_pytorch():
             def __init__(self):
                 super().__init__()
                 self.layers = nn.ModuleList([nn.Linear(2, 3), nn.Tanh()])
-                self.by_name = nn.ModuleDict({"out": nn.Sequential(nn.Softmax(dim=1), nn.Dropout(0.1))})
+                self.by_name = nn.ModuleDict({"out": nn.Sequential(nn.Softmax(dim=1), nn.LogSoftmax(dim=1))})
 
             def extra_repr(self):
                 return "depth=2"
