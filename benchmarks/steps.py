@@ -59,10 +59,9 @@ class Net:
         """The implementation named ``who``, on the same weights and data as the others."""
         parameters, x, y = self._problem(dtype)
         if who == BY_HAND:
-            data = (x[0], y[0]) if self.batch == 1 else (x, y)
-            return Contestant(functools.partial(self.by_hand, *parameters, *data), lambda: parameters)
+            return Contestant(functools.partial(self.by_hand, *parameters, x, y), lambda: parameters)
         framework = importlib.import_module(FRAMEWORKS[who])
-        return self._with(framework, parameters, framework.from_numpy(x), framework.from_numpy(y))
+        return self._with(framework, parameters, framework.as_tensor(x), framework.as_tensor(y))
 
     def _problem(self, dtype: np.dtype[Any]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         rng = np.random.default_rng(0)
@@ -70,8 +69,10 @@ class Net:
         parameters = [(rng.uniform(-1, 1, shape) / np.sqrt(shape[-1])).astype(dtype) for shape in shapes]
         x = rng.random((self.batch, self.widths[0])).astype(dtype)
         if self.loss == "cross-entropy":
-            return parameters, x, rng.integers(self.widths[-1], size=self.batch)
-        return parameters, x, rng.integers(2, size=(self.batch, 1)).astype(dtype)
+            y = rng.integers(self.widths[-1], size=self.batch)
+        else:
+            y = rng.integers(2, size=(self.batch, 1)).astype(dtype)
+        return (parameters, x[0], y[0]) if self.batch == 1 else (parameters, x, y)  # one sample is a vector
 
     def _with(self, framework: Any, parameters: list[np.ndarray], x: Any, y: Any) -> Contestant:
         nn, loss_of = framework.nn, LOSSES[self.loss]

@@ -25,8 +25,7 @@ class Images(NamedTuple):
 def blobs(lesson: Lesson) -> tuple[np.ndarray, np.ndarray]:
     """Two clouds of 400 points with three features; the classes 0 and 1."""
     if lesson.data is not None:
-        features, target = read_csv(lesson.data / "tabular" / "blobs400.csv", target="Class")
-        return features.numpy(), target.numpy()
+        return read_csv(lesson.data / "tabular" / "blobs400.csv", target="Class")
     points, target = make_blobs(400, centers=[[-1.2, -1.2, 0.0], [1.2, 1.2, 0.0]], cluster_std=0.8, random_state=0)
     return points.astype(np.float32), target.astype(np.float32)
 

@@ -61,8 +61,9 @@ def builtin(value):
     return next(kind for kind in type(value).__mro__ if kind.__module__ == "builtins")
 
 
-def dtype_name(tensor):
-    return str(tensor.dtype).removeprefix("torch.")
+def dtype_name(value):
+    """The name of a dtype, or of a tensor's dtype, without its namespace."""
+    return str(getattr(value, "dtype", value)).removeprefix("torch.")
 
 
 def describe(result):
@@ -77,3 +78,11 @@ def describe(result):
 def assert_same(ours, theirs, ulps=0, scaled=False):
     found = difference(ours, theirs, ulps, scaled)
     assert found is None, found
+
+
+def assert_none_differ(cases, ulps=0, scaled=False, may_be_empty=False):
+    """``cases`` gives pairs of a title and a function of the namespace, ``tl`` or ``torch``."""
+    found = {title: difference(attempt(lambda: f(tl)), attempt(lambda: f(torch)), ulps, scaled) for title, f in cases}
+    assert found or may_be_empty, "nothing was compared"
+    differences = [f"{title}: {text}" for title, text in found.items() if text]
+    assert not differences, f"{len(differences)} of {len(found)} differ:\n" + "\n".join(differences)
