@@ -1,4 +1,7 @@
-"""Holding a result against PyTorch's: values, dtypes, shapes, errors."""
+"""Running one call here and in PyTorch, and holding the results together: values, dtypes, shapes, gradients, errors."""
+
+import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -6,15 +9,20 @@ import pytest
 import tinygrad_lite as tl
 
 torch = pytest.importorskip("torch")
+_X = torch.ones(1, requires_grad=True)
+torch.autograd.grad(_X * 2, _X, torch.ones(1))  # now, not in a test, it imports the rest of itself
 
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 FLOATS = ("float16", "float32", "float64")
 
 
-def attempt(function):
-    """What the function returns, or the exception that it raises."""
+def attempt(function, xp):
+    """What ``function(xp)`` returns, or the exception that it raises; PyTorch may warn, we may not."""
     try:
-        return function()
+        with warnings.catch_warnings():
+            if xp is torch:
+                warnings.simplefilter("ignore")
+            return function(xp)
     except Exception as error:
         return error
 
@@ -22,7 +30,7 @@ def attempt(function):
 def difference(ours, theirs, ulps=0, scaled=False):
     """In words, how our result differs from PyTorch's; None if it does not.
 
-    An element may be off by ``ulps`` roundings of itself, with ``scaled`` of the largest element.
+    An element may be off by ``ulps`` roundings of itself, with ``scaled`` of the largest element or of 1.
     Results that are exceptions must be of related types.
     """
     if isinstance(theirs, NotImplementedError):  # PyTorch has no kernel for the dtype: no result to hold ours against
@@ -36,24 +44,27 @@ def difference(ours, theirs, ulps=0, scaled=False):
         found = [difference(o, t, ulps, scaled) for o, t in zip(ours, theirs, strict=True)]
         return next((f"result {i}: {text}" for i, text in enumerate(found) if text), None)
     if isinstance(ours, tl.Tensor) and isinstance(theirs, torch.Tensor):
-        same = ours.shape == tuple(theirs.shape) and dtype_name(ours) == dtype_name(theirs)
-        same = same and close(ours.detach().numpy(), theirs.detach().numpy(), ulps, scaled)
-        return None if same else f"ours {describe(ours)}, PyTorch's {describe(theirs)}"
-    same = type(ours) is type(theirs) and (ours == theirs or ours != ours and theirs != theirs)
+        if ours.shape == tuple(theirs.shape) and dtype_name(ours) == dtype_name(theirs):
+            return difference_of_arrays(ours.detach().numpy(), theirs.detach().numpy(force=True), ulps, scaled)
+        return f"ours {describe(ours)}, PyTorch's {describe(theirs)}"
+    same = type(ours) is type(theirs) and (ours == theirs or (ours != ours and theirs != theirs))
     return None if same else f"ours {describe(ours)}, PyTorch's {describe(theirs)}"
 
 
-def close(ours, theirs, ulps, scaled):
-    """Whether the arrays are equal within the tolerance, with nan and infinities in equal places."""
-    if not ulps or theirs.dtype.kind != "f" or not theirs.size:
-        return np.array_equal(ours, theirs, equal_nan=theirs.dtype.kind == "f")
-    info = np.finfo(theirs.dtype)
-    finite = np.isfinite(theirs)
-    a, b = ours.astype(np.float64), theirs.astype(np.float64)
-    size = np.max(np.abs(b), where=finite, initial=0.0) if scaled else np.abs(b)
-    tolerance = ulps * np.where(finite, np.maximum(size * float(info.eps), float(info.smallest_subnormal)), 0.0)
-    with np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.all((a == b) | (np.abs(a - b) <= tolerance) | (np.isnan(a) & np.isnan(b))))
+def difference_of_arrays(ours, theirs, ulps, scaled):
+    """In words, how the arrays differ by more than the tolerance; nan and infinities must be in equal places."""
+    same = ours == theirs
+    if theirs.dtype.kind == "f":
+        info = np.finfo(theirs.dtype)
+        a, b, finite = ours.astype(np.float64), theirs.astype(np.float64), np.isfinite(theirs)
+        size = np.max(np.abs(b), where=finite, initial=1.0) if scaled else np.abs(b)
+        tolerance = ulps * np.where(finite, np.maximum(size * float(info.eps), float(info.smallest_subnormal)), 0.0)
+        with np.errstate(invalid="ignore"):
+            same = same | (np.abs(a - b) <= tolerance) | (np.isnan(a) & np.isnan(b))
+    if np.all(same):
+        return None
+    at = tuple(map(int, np.argwhere(~np.asarray(same))[0]))
+    return f"element {list(at)}: ours {ours[at]}, PyTorch's {theirs[at]} ({np.sum(~same)} of {theirs.size} differ)"
 
 
 def builtin(value):
@@ -70,6 +81,8 @@ def describe(result):
     """A result on one line."""
     if isinstance(result, Exception):
         return f"raises {type(result).__name__}: {str(result)[:60]}"
+    if isinstance(result, list):
+        return f"[{', '.join(map(describe, result))}]"
     if isinstance(result, (tl.Tensor, torch.Tensor)):
         return f"{dtype_name(result)} {tuple(result.shape)} {result.tolist()}"
     return repr(result)
@@ -80,9 +93,112 @@ def assert_same(ours, theirs, ulps=0, scaled=False):
     assert found is None, found
 
 
-def assert_none_differ(cases, ulps=0, scaled=False, may_be_empty=False):
+def assert_none_differ(cases, ulps=0, scaled=False):
     """``cases`` gives pairs of a title and a function of the namespace, ``tl`` or ``torch``."""
-    found = {title: difference(attempt(lambda: f(tl)), attempt(lambda: f(torch)), ulps, scaled) for title, f in cases}
-    assert found or may_be_empty, "nothing was compared"
+    fail_if_any({title: difference(attempt(f, tl), attempt(f, torch), ulps, scaled) for title, f in cases})
+
+
+def fail_if_any(found):
+    """``found`` maps what was compared to the difference, or None."""
+    assert found, "nothing was compared"
     differences = [f"{title}: {text}" for title, text in found.items() if text]
-    assert not differences, f"{len(differences)} of {len(found)} differ:\n" + "\n".join(differences)
+    if differences:
+        pytest.fail("\n".join([f"{len(differences)} of {len(found)} differ from PyTorch:", *differences]), pytrace=False)
+
+
+# ---- derivatives
+
+
+class Call(NamedTuple):
+    """The arguments of one call; arrays stand for tensors, floating-point ones for leaves that require grad."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def __str__(self):
+        words = [described(arg) for arg in self.args] + [f"{k}={described(arg)}" for k, arg in self.kwargs.items()]
+        return f"({', '.join(words)})"
+
+
+def described(argument):
+    """An argument in a test's message: of an array the shape."""
+    if isinstance(argument, list):
+        return f"[{', '.join(map(described, argument))}]"
+    return f"{argument.dtype}{list(argument.shape)}" if isinstance(argument, np.ndarray) else repr(argument)
+
+
+def call(*args, **kwargs):
+    return Call(args, kwargs)
+
+
+class Derivatives(NamedTuple):
+    """What a call returns, and the derivatives of a random combination of that, and of those again."""
+
+    results: list[Any]
+    first: list[Any]
+    second: list[Any]
+
+
+def derivatives(xp, function, arguments, dtype="float64", strided=False, order=2):
+    """Run ``function(xp, *args, **kwargs)`` on tensors of a dtype; ``strided``: with gaps in memory, columns first."""
+    leaves = []
+
+    def argument(value):
+        if isinstance(value, (list, tuple)):
+            return type(value)(argument(item) for item in value)
+        if not isinstance(value, np.ndarray):
+            return value
+        array = np.array(value, dtype if value.dtype.kind == "f" else None)
+        tensor = xp.from_numpy(with_gaps(array) if strided else array)
+        if array.dtype.kind == "f" and order:
+            leaves.append(tensor.requires_grad_())
+        return tensor
+
+    args, kwargs = argument(arguments.args), {key: argument(value) for key, value in arguments.kwargs.items()}
+    results = listed(function(xp, *args, **kwargs))
+    first = gradients(xp, results, leaves) if order > 0 else []
+    second = gradients(xp, first, leaves) if order > 1 else []
+    return Derivatives(results, first, second)
+
+
+def with_gaps(array):
+    every_other = (slice(None, None, 2),) * array.ndim
+    wide = np.full([2 * n for n in array.shape], 7, array.dtype, order="F")
+    wide[every_other] = array
+    return wide[every_other] if array.ndim else array
+
+
+def listed(results):
+    return list(results) if isinstance(results, (list, tuple)) else [results]
+
+
+def gradients(xp, outputs, leaves):
+    """The gradients of the outputs, weighted by random numbers that depend on position and shape alone."""
+    if not leaves:
+        return []
+    pairs = [
+        (y, np.random.default_rng(i).standard_normal(tuple(y.shape)))
+        for i, y in enumerate(outputs)
+        if isinstance(y, xp.Tensor) and y.requires_grad
+    ]
+    weights = [xp.from_numpy(np.asarray(w)).to(y.dtype) for y, w in pairs]
+    found = xp.autograd.grad([y for y, _ in pairs], leaves, weights, create_graph=True, allow_unused=True)
+    return [xp.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True)]
+
+
+def difference_of_derivatives(function, arguments, dtype="float64", strided=False, order=2, ulps=(4, 16, 64), exact=False):
+    """In words, how results (within roundings of themselves) or derivatives (of their largest element) differ.
+
+    No gradient counts as a gradient of zeros.
+    """
+    ours, theirs = (attempt(lambda xp: derivatives(xp, function, arguments, dtype, strided, order), xp) for xp in (tl, torch))
+    if isinstance(ours, Exception) or isinstance(theirs, Exception):
+        return difference(*(value if isinstance(value, Exception) else value.results for value in (ours, theirs)))
+    for title, o, t, roundings in zip(Derivatives._fields, ours, theirs, ulps, strict=True):
+        found = difference(o, t, roundings, scaled=title != "results" or not exact)
+        if found:
+            return f"{title}: {found}"
+        if title == "first" and not all(bool(torch.isfinite(g).all()) for g in t):
+            break  # there is no second derivative where the first is infinite
+    needs = [[getattr(y, "requires_grad", False) for y in side.results] for side in (ours, theirs)]
+    return None if needs[0] == needs[1] else f"requires_grad: ours {needs[0]}, PyTorch's {needs[1]}"

@@ -46,14 +46,20 @@ def test_sequential_runs_a_shared_module_every_time():
 
 def test_sequential_takes_names():
     net = nn.Sequential(OrderedDict(first=Add(1), second=Add(2)))
-    assert names(net) == ["first", "second"] and net.second.number == 2 and net[1].number == 2
+    assert names(net) == ["first", "second"]
+    assert net.second.number == 2
+    assert net[1].number == 2
 
 
 @pytest.mark.parametrize("container", [nn.Sequential(Add(0), Add(1), Add(2)), nn.ModuleList([Add(0), Add(1), Add(2)])])
 def test_rows_are_read_as_lists(container):
-    assert len(container) == 3 and numbers(container) == [0, 1, 2]
-    assert container[0].number == 0 and container[-1].number == 2 and container[tl.tensor(1)].number == 1
-    assert type(container[1:]) is type(container) and numbers(container[1:]) == [1, 2]
+    assert len(container) == 3
+    assert numbers(container) == [0, 1, 2]
+    assert container[0].number == 0
+    assert container[-1].number == 2
+    assert container[tl.tensor(1)].number == 1
+    assert type(container[1:]) is type(container)
+    assert numbers(container[1:]) == [1, 2]
     assert container[1:][0] is container[1]
     assert numbers(container[::-1]) == [2, 1, 0]
     assert numbers(container) == [0, 1, 2]
@@ -70,13 +76,17 @@ def test_rows_are_changed_as_lists(kind):
     assert row.append(Add(0)) is row
     assert numbers(row.extend([Add(1), Add(2)])) == [0, 1, 2]
     row[1] = Add(5)
-    assert numbers(row) == [0, 5, 2] and names(row) == ["0", "1", "2"]
+    assert numbers(row) == [0, 5, 2]
+    assert names(row) == ["0", "1", "2"]
     row.insert(1, Add(7))
-    assert numbers(row) == [0, 7, 5, 2] and names(row) == ["0", "1", "2", "3"]
+    assert numbers(row) == [0, 7, 5, 2]
+    assert names(row) == ["0", "1", "2", "3"]
     del row[0]
-    assert numbers(row) == [7, 5, 2] and names(row) == ["0", "1", "2"]
+    assert numbers(row) == [7, 5, 2]
+    assert names(row) == ["0", "1", "2"]
     del row[1:]
-    assert numbers(row) == [7] and names(row) == ["0"]
+    assert numbers(row) == [7]
+    assert names(row) == ["0"]
 
 
 @pytest.mark.parametrize("wrong", [3, [nn.ReLU()], nn.ReLU, tl.ones(1)])
@@ -108,9 +118,11 @@ def test_parameters_in_a_list_are_found_and_trained():
     row.append(tl.ones(3))
     assert [name for name, _ in row.named_parameters()] == ["0", "1", "2"]
     assert all(isinstance(p, nn.Parameter) and p.requires_grad for p in row)
-    assert row[2].shape == (3,) and len(row[1:]) == 2
+    assert row[2].shape == (3,)
+    assert len(row[1:]) == 2
     row[0] = tl.zeros(4)
-    assert isinstance(row[0], nn.Parameter) and row[0].shape == (4,)
+    assert isinstance(row[0], nn.Parameter)
+    assert row[0].shape == (4,)
     with pytest.raises(TypeError, match="Parameters"):
         row.append([1.0])
 
@@ -126,11 +138,15 @@ def test_module_dict_is_a_dictionary():
     modules = nn.ModuleDict({"a": Add(1)})
     modules["b"] = Add(2)
     modules.update({"c": Add(3)})
-    assert len(modules) == 3 and list(modules) == list(modules.keys()) == ["a", "b", "c"]
+    assert len(modules) == 3
+    assert list(modules) == list(modules.keys()) == ["a", "b", "c"]
     assert [module.number for module in modules.values()] == [1, 2, 3]
-    assert [(key, module.number) for key, module in modules.items()][0] == ("a", 1)
-    assert "a" in modules and "d" not in modules and modules["b"].number == 2
-    assert modules.pop("b").number == 2 and "b" not in modules
+    assert next((key, module.number) for key, module in modules.items()) == ("a", 1)
+    assert "a" in modules
+    assert "d" not in modules
+    assert modules["b"].number == 2
+    assert modules.pop("b").number == 2
+    assert "b" not in modules
     del modules["a"]
     assert names(modules) == ["c"]
     with pytest.raises(KeyError):

@@ -29,7 +29,9 @@ def test_linear_starts_within_pytorchs_bounds():
 
 def test_linear_has_pytorchs_shapes_dtype_and_options():
     layer = nn.Linear(3, 2, bias=False, dtype=tl.float64)
-    assert layer.weight.shape == (2, 3) and layer.weight.dtype == tl.float64 and layer.bias is None
+    assert layer.weight.shape == (2, 3)
+    assert layer.weight.dtype == tl.float64
+    assert layer.bias is None
     assert (layer.in_features, layer.out_features) == (3, 2)
     assert nn.Linear(0, 2).bias.tolist() == [0.0, 0.0]
 
@@ -60,11 +62,14 @@ def test_linear_names_shapes_and_dtypes_that_do_not_fit():
 # ---- Flatten and Identity
 
 
-@pytest.mark.parametrize(("arguments", "shape"), [((), (2, 60)), ((0,), (120,)), ((1, 2), (2, 12, 5)), ((-2,), (2, 3, 20))])
+@pytest.mark.parametrize(
+    ("arguments", "shape"), [((), (2, 60)), ((0,), (120,)), ((1, 2), (2, 12, 5)), ((-2,), (2, 3, 20))]
+)
 def test_flatten_merges_a_range_of_dimensions(arguments, shape):
     x = tl.arange(120).reshape(2, 3, 4, 5)
     out = nn.Flatten(*arguments)(x)
-    assert out.shape == shape and tl.equal(out.reshape(120), tl.arange(120))
+    assert out.shape == shape
+    assert tl.equal(out.reshape(120), tl.arange(120))
 
 
 def test_identity_ignores_what_it_is_built_with():
@@ -91,7 +96,8 @@ def test_dropout_draws_anew_and_reproducibly():
     tl.manual_seed(1)
     first, second = F.dropout(x), F.dropout(x)
     tl.manual_seed(1)
-    assert tl.equal(F.dropout(x), first) and not tl.equal(first, second)
+    assert tl.equal(F.dropout(x), first)
+    assert not tl.equal(first, second)
 
 
 @pytest.mark.parametrize("dtype", [tl.float16, tl.float32, tl.float64])
@@ -103,13 +109,15 @@ def test_dropout_of_everything_and_of_nothing():
     x = tl.tensor([1.0, -2.0], requires_grad=True)
     out = F.dropout(x, 1.0)
     out.sum().backward()
-    assert not out.detach().numpy().any() and x.grad.tolist() == [0.0, 0.0]
+    assert not out.detach().numpy().any()
+    assert x.grad.tolist() == [0.0, 0.0]
     assert F.dropout(x, 0.0).tolist() == x.tolist()
 
 
 def test_dropout_in_evaluation_is_the_identity():
     x = tl.ones(3)
-    assert nn.Dropout(0.9).eval()(x) is x and F.dropout(x, training=False) is x
+    assert nn.Dropout(0.9).eval()(x) is x
+    assert F.dropout(x, training=False) is x
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.5, math.nan])

@@ -40,7 +40,8 @@ def assert_as_in_pytorch(name, x, target, dtype=np.float64, **options):
 
     tolerance = {"rtol": 1e-12, "atol": 1e-14} if dtype == np.float64 else {"rtol": 5e-6, "atol": 1e-7}
     for ours, theirs in zip(run(nn, tl.tensor, cotangent), run(torch.nn, torch.tensor, cotangent), strict=True):
-        assert ours.dtype == theirs.dtype == dtype and ours.shape == theirs.shape
+        assert ours.dtype == theirs.dtype == dtype
+        assert ours.shape == theirs.shape
         np.testing.assert_allclose(ours, theirs, **tolerance)
 
 
@@ -141,6 +142,28 @@ def test_cross_entropy_options_are_pytorchs(soft, reduction, smoothing, weighted
     assert_as_in_pytorch("CrossEntropyLoss", x, target, reduction=reduction, label_smoothing=smoothing, **options)
 
 
+@pytest.mark.parametrize("loss", PAIRED.values())
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_paired_losses_promote_like_pytorchs_operators(loss, reduction):
+    """Targets that NumPy made are float64 easily."""
+    x, y = [0.25, 0.5], [0.125, 1.0]
+    mixed = tl.tensor(x, dtype=tl.float32, requires_grad=True)
+    wide = tl.tensor(x, dtype=tl.float64, requires_grad=True)
+    for input in (mixed, wide):
+        out = loss(input, tl.tensor(y, dtype=tl.float64), reduction=reduction)
+        assert out.dtype == tl.float64
+        out.sum().backward()
+    np.testing.assert_allclose(mixed.grad.numpy(), wide.grad.numpy(), rtol=2 * np.finfo(np.float32).eps)
+
+
+def test_a_batch_without_counted_samples_gives_no_gradient():
+    logits = tl.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    loss = F.cross_entropy(logits, tl.tensor([-100, -100]))
+    loss.backward()
+    assert math.isnan(loss.item())
+    assert not logits.grad.numpy().any()
+
+
 # ---- modules and wrong input
 
 
@@ -156,7 +179,8 @@ def test_weights_are_buffers_and_convert_with_the_module():
 def test_paired_losses_do_not_broadcast(loss, input, target):
     with pytest.raises(ValueError, match="same shape") as caught:
         loss(tl.full(input, 0.5), tl.full(target, 0.5))
-    assert str(input) in str(caught.value) and str(target) in str(caught.value)
+    assert str(input) in str(caught.value)
+    assert str(target) in str(caught.value)
 
 
 @pytest.mark.parametrize("loss", PAIRED.values())

@@ -56,7 +56,9 @@ def test_a_parameter_requires_grad_and_shares_memory():
     data = tl.zeros(2)
     parameter = nn.Parameter(data)
     data[0] = 5.0
-    assert parameter.requires_grad and parameter.is_leaf and isinstance(parameter, tl.Tensor)
+    assert parameter.requires_grad
+    assert parameter.is_leaf
+    assert isinstance(parameter, tl.Tensor)
     assert parameter.tolist() == [5.0, 0.0]
     assert not nn.Parameter(data, requires_grad=False).requires_grad
 
@@ -97,7 +99,7 @@ def test_parameters_are_found_in_pytorchs_order():
 def test_modules_children_and_buffers_are_found():
     net = Net()
     assert [name for name, _ in net.named_modules()] == ["", "hidden", "scale", "head", "head.0", "head.1"]
-    assert list(net.modules())[0] is net
+    assert next(iter(net.modules())) is net
     assert [name for name, _ in net.named_children()] == ["hidden", "scale", "head"]
     assert list(net.children()) == [net.hidden, net.scale, net.head]
     assert [name for name, _ in net.named_buffers()] == ["scale.mean", "scale.cache"]
@@ -125,7 +127,9 @@ def test_a_forgotten_super_init_works():
 
     net = Forgetful()
     assert list(net.state_dict()) == ["count", "layer.weight", "layer.bias"]
-    assert net.training and not net.eval().training and not net.layer.training
+    assert net.training
+    assert not net.eval().training
+    assert not net.layer.training
     assert nn.Module._buffers == {}
 
 
@@ -176,8 +180,11 @@ def test_register_by_name_is_assignment():
     module.register_parameter("p", parameter)
     module.register_parameter("none", None)
     module.add_module("child", child)
-    assert module.p is parameter and module.child is child and module.none is None
-    assert list(module.parameters()) == [parameter] and list(module.children()) == [child]
+    assert module.p is parameter
+    assert module.child is child
+    assert module.none is None
+    assert list(module.parameters()) == [parameter]
+    assert list(module.children()) == [child]
 
 
 @pytest.mark.parametrize("register", ["register_parameter", "register_buffer", "add_module"])
@@ -205,7 +212,7 @@ def test_registering_something_of_the_wrong_kind_raises(register):
 
 def test_a_misspelt_attribute_raises_at_once():
     with pytest.raises(AttributeError, match="wieght"):
-        nn.Linear(2, 3).wieght  # noqa: B018
+        nn.Linear(2, 3).wieght
 
 
 def test_a_module_without_forward_says_so():
@@ -232,7 +239,8 @@ def test_load_state_dict_copies_values_in_place():
     source, target = Net(), Net()
     arrays = [tensor.numpy() for tensor in target.state_dict().values()]
     keys = target.load_state_dict(source.state_dict())
-    assert keys == ([], []) and keys.missing_keys == keys.unexpected_keys == []
+    assert keys == ([], [])
+    assert keys.missing_keys == keys.unexpected_keys == []
     assert_same_values(values(target), values(source))
     assert all(tensor.numpy() is array for tensor, array in zip(target.state_dict().values(), arrays, strict=True))
     source.hidden.weight.data.zero_()
@@ -243,7 +251,8 @@ def test_load_state_dict_converts_dtypes_and_takes_arrays():
     layer = nn.Linear(2, 1)
     layer.load_state_dict({"weight": np.array([[1.5, 2.5]]), "bias": tl.tensor([3], dtype=tl.int64)})
     assert layer.weight.dtype == tl.float32
-    assert layer.weight.tolist() == [[1.5, 2.5]] and layer.bias.tolist() == [3.0]
+    assert layer.weight.tolist() == [[1.5, 2.5]]
+    assert layer.bias.tolist() == [3.0]
 
 
 def test_loading_is_noticed_by_backward():
@@ -274,7 +283,8 @@ def test_strict_loading_lists_every_problem_and_changes_nothing():
 def test_loose_loading_reports_names_and_still_checks_shapes():
     layer = nn.Linear(2, 1)
     keys = layer.load_state_dict({"weight": np.ones((1, 2)), "extra": np.ones(1)}, strict=False)
-    assert keys.missing_keys == ["bias"] and keys.unexpected_keys == ["extra"]
+    assert keys.missing_keys == ["bias"]
+    assert keys.unexpected_keys == ["extra"]
     assert layer.weight.tolist() == [[1.0, 1.0]]
     with pytest.raises(RuntimeError, match="size mismatch: weight"):
         layer.load_state_dict({"weight": np.ones((2, 2))}, strict=False)
@@ -288,7 +298,8 @@ def test_copies_are_independent_and_keep_sharing(duplicate):
     net[2].weight = net[0].weight
     other = duplicate(net)
     assert_same_values(values(other), values(net))
-    assert other[0].weight is other[2].weight and other[0].weight is not net[0].weight
+    assert other[0].weight is other[2].weight
+    assert other[0].weight is not net[0].weight
     assert all(isinstance(p, nn.Parameter) and p.requires_grad for p in other.parameters())
     other[0].weight.data.zero_()
     assert net[0].weight.detach().numpy().any()
@@ -300,8 +311,10 @@ def test_copies_are_independent_and_keep_sharing(duplicate):
 def test_train_and_eval_reach_every_module():
     net = Net()
     assert all(module.training for module in net.modules())
-    assert net.eval() is net and not any(module.training for module in net.modules())
-    assert net.train() is net and all(module.training for module in net.modules())
+    assert net.eval() is net
+    assert not any(module.training for module in net.modules())
+    assert net.train() is net
+    assert all(module.training for module in net.modules())
     with pytest.raises(ValueError, match="True or False"):
         net.train("yes")
 
@@ -317,7 +330,8 @@ def test_zero_grad_drops_or_zeroes():
     net(tl.ones(5, 3)).sum().backward()
     gradient = net.hidden.weight.grad
     net.zero_grad(set_to_none=False)
-    assert net.hidden.weight.grad.numpy() is gradient.numpy() and not gradient.numpy().any()
+    assert net.hidden.weight.grad.numpy() is gradient.numpy()
+    assert not gradient.numpy().any()
     net.zero_grad()
     assert all(p.grad is None for p in net.parameters())
 
@@ -328,7 +342,8 @@ def test_zeroed_gradients_leave_the_graph():
     (w**3).sum().backward(create_graph=True)
     assert w.grad.requires_grad
     module.zero_grad(set_to_none=False)
-    assert not w.grad.requires_grad and w.grad.tolist() == [0.0]
+    assert not w.grad.requires_grad
+    assert w.grad.tolist() == [0.0]
     (w**2).sum().backward()
     assert w.grad.tolist() == [6.0]
 
@@ -348,7 +363,8 @@ def test_to_converts_floats_and_keeps_the_objects():
     assert net.double() is net
     assert all(a is b for a, b in zip(net.parameters(), parameters, strict=True))
     assert all(p.dtype == p.grad.dtype == tl.float64 for p in parameters)
-    assert net.scale.mean.dtype == tl.float64 and net.count.dtype == tl.int64
+    assert net.scale.mean.dtype == tl.float64
+    assert net.count.dtype == tl.int64
     assert net(tl.ones(5, 3, dtype=tl.float64)).dtype == tl.float64
     assert_same_values(values(net), before)
     assert net.float().hidden.weight.dtype == net.to(tl.float32).hidden.weight.dtype == tl.float32

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from tinygrad_lite.autograd.graph import Node, StandIn
-from tinygrad_lite.autograd.modes import set_grad_enabled, silently
+from tinygrad_lite.autograd.modes import set_grad_enabled, silently, thread
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 
 __all__ = ["backward", "grad"]
@@ -50,13 +50,9 @@ def backward(
     tensor([2., 4.])
     """
     roots = [(_place(tensor, "backward"), _first_cotangent(tensor, gradient, create_graph))]
-    silently(_run_backward, roots, create_graph if retain_graph is None else retain_graph, create_graph)
-
-
-def _run_backward(roots: Sequence[Root], retain_graph: bool, create_graph: bool) -> None:
-    with set_grad_enabled(create_graph):
-        for leaf, gradient in _propagate(roots, None, retain_graph, create_graph).items():
-            _accumulate(cast(Tensor, leaf), gradient)
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    for leaf, found in silently(_propagate, roots, None, retain_graph, create_graph).items():
+        _accumulate(leaf, found)
 
 
 def grad(
@@ -114,8 +110,7 @@ def grad(
     ]
     targets = [_place(tensor, "grad with respect to an input") for tensor in inputs]
     retain = create_graph if retain_graph is None else retain_graph
-    with set_grad_enabled(create_graph):
-        found = silently(_propagate, roots, set(targets), retain, create_graph)
+    found = silently(_propagate, roots, set(targets), retain, create_graph)
     unused = [number for number, target in enumerate(targets) if target not in found]
     if unused and not allow_unused:
         raise RuntimeError(
@@ -144,7 +139,7 @@ def _first_cotangent(output: Tensor, gradient: Any, create_graph: bool) -> Any:
                 f"grad can be implicitly created only for a scalar, not for an output of shape {output.shape}: "
                 "reduce it with .sum() or .mean(), or pass its gradient"
             )
-        ones = np.ones_like(output._array)
+        ones = np.ones(output._array.shape, output._array.dtype)
         return wrap(ones) if create_graph else ones
     if not isinstance(gradient, Tensor):
         raise TypeError(f"the gradient of an output must be a Tensor, not {type(gradient).__name__}")
@@ -161,6 +156,9 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
     They are arrays that nobody else holds, or with ``create_graph`` Tensors, on which the rules
     recorded themselves.
     """
+    if create_graph and not thread.grad_enabled:
+        with set_grad_enabled(True):
+            return _propagate(roots, targets, retain_graph, create_graph)
     order = _consumers_first([place for place, _ in roots if isinstance(place, Node)])
     needed = None if targets is None else _leading_to(targets, order)
     found: Gradients = {}
@@ -269,11 +267,14 @@ def _as_tensor(array: Array, place: Place | None) -> Tensor:
 
 def _fit(cotangent: Any, node: Node, shape: tuple[int, ...]) -> Any:
     """The cotangent of an input that was broadcast, summed down to the input's shape."""
-    extra = len(cotangent.shape) - len(shape)
-    pairs = list(zip(shape, cotangent.shape[max(extra, 0) :], strict=False))
+    found = cotangent.shape
+    extra = len(found) - len(shape)
+    if cotangent.dtype == node.dtype and extra > 0 and found[extra:] == shape:
+        return np.add.reduce(cotangent, axis=0 if extra == 1 else tuple(range(extra)))
+    pairs = list(zip(shape, found[max(extra, 0) :], strict=False))
     if extra < 0 or cotangent.dtype != node.dtype or any(n not in (1, m) for n, m in pairs):
         raise RuntimeError(
-            f"a derivative rule of {node.primitive.name} returned shape {cotangent.shape}, {cotangent.dtype} "
+            f"a derivative rule of {node.primitive.name} returned shape {found}, {cotangent.dtype} "
             f"for an input of shape {shape}, {node.dtype}"
         )
     if extra:
@@ -286,20 +287,23 @@ def _owned(cotangent: Any, g: Any, saved: Sequence[Any]) -> Any:
     """A gradient in memory that nothing else holds: a copy, if the rule may have returned what it got."""
     if isinstance(cotangent, Tensor):
         return cotangent
-    lent = cotangent is g or any(cotangent is array for array in saved)
-    if lent or isinstance(cotangent, np.generic) or cotangent.base is not None:
+    if cotangent is g or isinstance(cotangent, np.generic) or cotangent.base is not None:
         return np.array(cotangent)
+    for array in saved:
+        if cotangent is array:
+            return np.array(cotangent)
     return cotangent
 
 
 def _accumulate(leaf: Tensor, gradient: Any) -> None:
     """Add to ``leaf.grad``, in place where it exists already."""
     if isinstance(gradient, Tensor):
-        leaf._grad = cast(Tensor, np.copy(gradient)) if leaf._grad is None else leaf._grad + gradient
+        with set_grad_enabled(True):
+            leaf._grad = cast(Tensor, np.copy(gradient)) if leaf._grad is None else leaf._grad + gradient
     elif leaf._grad is None:
         leaf._grad = wrap(gradient)
     else:
-        np.add(leaf._grad._array, gradient, out=leaf._grad._array)
+        thread.run(np.add, leaf._grad._array, gradient, out=leaf._grad._array)
         leaf._grad._version[0] += 1
 
 

@@ -50,7 +50,7 @@ class Primitive:
         self.forward = forward
         self.inputs = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        self.rules: list[Any] | _RuleOfEach = []
+        self.rules: Any = []
         self.saves = set(saves.split())
         self.casts = casts
         self.view = view
@@ -65,8 +65,8 @@ class Primitive:
         def register(rule: Rule) -> Rule:
             if index == -1:
                 self.rules = _RuleOfEach(rule)
-            elif isinstance(self.rules, list):
-                self.rules += [None] * (index + 1 - len(self.rules))
+            else:
+                self.rules = self.rules or [None] * len(self.inputs)
                 self.rules[index] = rule
             return rule
 
@@ -82,7 +82,8 @@ class Primitive:
 
     def has_rule(self, index: int) -> bool:
         """Whether the input of that number can be differentiated."""
-        return isinstance(self.rules, _RuleOfEach) or self.rules[index : index + 1] not in ([], [None])
+        rules = self.rules
+        return rules.__class__ is _RuleOfEach or (index < len(rules) and rules[index] is not None)
 
     def explain(self, error: ValueError, arrays: tuple[Any, ...]) -> Exception:
         """NumPy's complaint with the operation and the shapes in it, of the type PyTorch raises."""

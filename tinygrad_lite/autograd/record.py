@@ -6,7 +6,7 @@ one, written out: they are the hot path of eager mode.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.graph import NOT_SAVED, Node, Primitive, StandIn
 from tinygrad_lite.autograd.modes import thread
-from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
+from tinygrad_lite.autograd.tensor import Tensor, wrap
 
 __all__ = ["as_operand", "convert", "recorder", "to_result_type"]
 
@@ -106,7 +106,7 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
         out = new(Tensor)
         out._array = result
         out._grad = None
-        out._version = version = [0, False]
+        out._version = [0, False]
         out._requires_grad = False
         out._node = None
         x_needs, y_needs = input._requires_grad, other._requires_grad
@@ -134,34 +134,39 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
 
 
 def _call_any(this: Primitive) -> Callable[..., Any]:
-    forward, name, fixed_keeps = this.forward, this.title, None if this.variadic else this.keeps(len(this.inputs))
+    forward = this.forward
+    fixed_keeps = None if this.variadic else this.keeps(len(this.inputs))
 
     def call(*args: Any, **params: Any) -> Any:
+        arrays: list[Any] = []
+        needs_grad = False
         for arg in args:
             if isinstance(arg, Tensor):
-                dtype = arg._array.dtype
-                break
-        else:
-            return forward(*args, **params)
-        inputs = [None if arg is None else as_operand(name, arg, dtype) for arg in args]
-        arrays = [None if tensor is None else tensor._array for tensor in inputs]
+                arrays.append(arg._array)
+                needs_grad = needs_grad or arg._requires_grad
+            elif arg is None:
+                arrays.append(None)
+            else:
+                like = next((arg for arg in args if isinstance(arg, Tensor)), None)
+                if like is None:
+                    return forward(*args, **params)
+                return call(*(None if a is None else as_operand(this.title, a, like.dtype) for a in args), **params)
         try:
             result = thread.run(forward, *arrays, **params)
         except ValueError as error:
             raise this.explain(error, tuple(arrays)) from error
-        out = wrap(_storage(result))
-        if thread.grad_enabled and this.rules:
-            _record(this, params, out, inputs, fixed_keeps or this.keeps(len(inputs)))
+        out = wrap(result if result.__class__ is ndarray else _storage(result))
+        if needs_grad and thread.grad_enabled and this.rules:
+            _record(this, params, out, args, fixed_keeps or this.keeps(len(args)))
         return out
 
     return call
 
 
 def _record(
-    this: Primitive, params: dict[str, Any], out: Tensor, inputs: list[Tensor | None], keeps: tuple[bool, ...]
+    this: Primitive, params: dict[str, Any], out: Tensor, inputs: Sequence[Tensor | None], keeps: tuple[bool, ...]
 ) -> None:
-    """Make ``out`` the output of a node, if any input requires grad."""
-    node = new(Node)
+    """Make ``out`` the output of a node."""
     edges: list[Node | Tensor | None] = []
     shapes: list[tuple[int, ...]] = []
     saved: list[Any] = [out._array if keeps[0] else NOT_SAVED]
@@ -173,29 +178,28 @@ def _record(
             saved.append(None)
             continue
         array = tensor._array
-        edges.append((tensor._node or tensor) if tensor._requires_grad else None)
+        if tensor._requires_grad:
+            if not this.has_rule(len(edges)):
+                raise RuntimeError(f"{this.title} has no derivative for '{this.input_name(len(edges))}': detach() it")
+            edges.append(tensor._node or tensor)
+        else:
+            edges.append(None)
         shapes.append(array.shape)
         if keep:
             saved.append(array)
             versions.append((tensor._version, tensor._version[0]))
         else:
             saved.append(StandIn(array.shape, array.dtype))
-        if tensor._requires_grad:
-            out._requires_grad = True
-            node.dtype = array.dtype
-            if not this.has_rule(len(edges) - 1):
-                raise RuntimeError(
-                    f"{this.title} has no derivative for '{this.input_name(len(edges) - 1)}': detach() it"
-                )
-    if out._requires_grad:
-        out._node = node
-        node.primitive = this
-        node.params = params
-        node.edges = tuple(edges)
-        node.shapes = tuple(shapes)
-        node.saved = tuple(saved)
-        node.versions = tuple(versions)
-        node.retained = None
+    out._requires_grad = True
+    out._node = node = new(Node)
+    node.primitive = this
+    node.params = params
+    node.edges = tuple(edges)
+    node.shapes = tuple(shapes)
+    node.dtype = out._array.dtype
+    node.saved = tuple(saved)
+    node.versions = tuple(versions)
+    node.retained = None
 
 
 def _storage(result: Any) -> Any:

@@ -132,8 +132,9 @@ class Sequential(_Row[Module]):
 
     def forward(self, input: Any) -> Any:
         """The last module's output."""
-        for _, module in self._members():
-            input = module(input)
+        for module in vars(self).values():
+            if isinstance(module, Module):
+                input = module(input)
         return input
 
 

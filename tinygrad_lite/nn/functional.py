@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lite.autograd.record import to_result_type
 from tinygrad_lite.autograd.tensor import Tensor, wrap
-from tinygrad_lite.nn import logistic
+from tinygrad_lite.ops import losses
 from tinygrad_lite.ops.elementwise import clamp, relu, sigmoid, softplus, tanh
 from tinygrad_lite.ops.indexing import one_hot
 from tinygrad_lite.ops.linear_algebra import linear
-from tinygrad_lite.ops.softmax import Reduction, cross_entropy, log_softmax, nll_loss, softmax
+from tinygrad_lite.ops.losses import Reduction, check_reduction, cross_entropy, nll_loss, reduce
+from tinygrad_lite.ops.softmax import log_softmax, softmax
 from tinygrad_lite.random import default_generator
 
 __all__ = [
@@ -122,7 +124,8 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") ->
     """
     check_reduction(reduction)
     _check_pair("mse_loss", input, target)
-    return _reduce((input - target).square(), reduction)
+    loss: Tensor = reduce((input - target).square(), reduction)
+    return loss
 
 
 def l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
@@ -148,7 +151,8 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> 
     """
     check_reduction(reduction)
     _check_pair("l1_loss", input, target)
-    return _reduce((input - target).abs(), reduction)
+    loss: Tensor = reduce((input - target).abs(), reduction)
+    return loss
 
 
 def binary_cross_entropy(
@@ -190,8 +194,9 @@ def binary_cross_entropy(
     check_reduction(reduction)
     _check_pair("binary_cross_entropy", input, target)
     _check_labels("binary_cross_entropy", target)
-    loss = logistic.binary_cross_entropy(input, target)
-    return _reduce(loss if weight is None else loss * weight, reduction)
+    each = losses.binary_cross_entropy(*to_result_type(input, target))
+    loss: Tensor = reduce(each if weight is None else each * weight, reduction)
+    return loss
 
 
 def binary_cross_entropy_with_logits(
@@ -236,22 +241,17 @@ def binary_cross_entropy_with_logits(
     check_reduction(reduction)
     _check_pair("binary_cross_entropy_with_logits", input, target)
     _check_labels("binary_cross_entropy_with_logits", target)
+    input, target = to_result_type(input, target)
+    loss: Tensor
+    if weight is None and pos_weight is None:
+        loss = losses.logistic_loss(input, target, reduction=reduction)
+        return loss
     if pos_weight is None:
-        loss = logistic.logistic_loss(input, target)
+        each = losses.logistic_loss(input, target, reduction="none")
     else:
-        loss = pos_weight * target * softplus(-input) + (1 - target) * softplus(input)
-    return _reduce(loss if weight is None else loss * weight, reduction)
-
-
-def check_reduction(reduction: str) -> None:
-    """Raise ValueError unless it is the name of a reduction."""
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction!r} is not a reduction: use 'mean', 'sum' or 'none'")
-
-
-def _reduce(loss: Tensor, reduction: str) -> Tensor:
-    reduced: Tensor = loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
-    return reduced
+        each = pos_weight * target * softplus(-input) + (1 - target) * softplus(input)
+    loss = reduce(each if weight is None else each * weight, reduction)
+    return loss
 
 
 def _check_pair(name: str, input: Tensor, target: Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.nn import functional
 from tinygrad_lite.nn.module import Module
-from tinygrad_lite.ops.softmax import Reduction
+from tinygrad_lite.ops.losses import Reduction, check_reduction
 
 __all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss"]
 
@@ -17,7 +17,7 @@ class _Loss(Module):
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
-        functional.check_reduction(reduction)
+        check_reduction(reduction)
         self.reduction = reduction
 
 

@@ -159,7 +159,7 @@ def in_range(input, *, size, error, name):
     A primitive, so that a captured program keeps the check.
     """
     try:
-        return np.reshape(np.ravel_multi_index((np.reshape(input, -1),), (size,)), np.shape(input))
+        return np.ravel_multi_index((input,), (size,))
     except ValueError:
         largest, smallest = np.max(input), np.min(input)
         raise error(f"{name} {smallest if smallest < 0 else largest} is not in range({size})") from None

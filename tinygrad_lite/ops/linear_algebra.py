@@ -182,13 +182,16 @@ def _linear(input, weight, bias):
 
 @_linear.vjp(0)
 def _(g, out, x, weight, bias):
-    return np.matmul(g, weight)
+    return np.dot(g, weight)
 
 
 @_linear.vjp(1)
 def _(g, out, x, weight, bias):
-    rows, columns = weight.shape
-    return np.matmul(np.reshape(g, (-1, rows)).mT, np.reshape(x, (-1, columns)))
+    if x.ndim == 1:
+        return g[:, None] * x
+    if x.ndim > 2:
+        g, x = np.reshape(g, (-1, weight.shape[0])), np.reshape(x, (-1, weight.shape[1]))
+    return np.dot(g.mT, x)
 
 
 @_linear.vjp(2)
@@ -223,18 +226,22 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     >>> tl.nn.functional.linear(tl.tensor([[1.0, 2.0]]), tl.tensor([[3.0, 4.0]]), tl.tensor([0.5]))
     tensor([[11.5000]])
     """
-    if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
-        needed = weight.shape[1] if weight.ndim == 2 else "in_features"
+    if not isinstance(input, Tensor):
+        raise TypeError(f"linear: the input must be a Tensor, not {type(input).__name__}; use tl.tensor(input)")
+    x, w, b = input._array, weight._array, None if bias is None else bias._array
+    if not (w.ndim == 2 and x.shape[-1:] == w.shape[1:] and (b is None or b.shape == w.shape[:1])):
+        raise _linear_shapes(x.shape, w.shape, None if b is None else b.shape)
+    if x.dtype != w.dtype or (b is not None and b.dtype != w.dtype):
         raise RuntimeError(
-            f"linear: input {input.shape} does not match weight {weight.shape}: the last dimension must be {needed}"
-        )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise RuntimeError(
-            f"linear: bias {bias.shape} does not match weight {weight.shape}: it must be ({weight.shape[0]},)"
-        )
-    if input.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
-        raise RuntimeError(
-            f"linear: input {input.dtype} and weight {weight.dtype} must be the same dtype: convert the input with "
-            f".to({weight.dtype}), or the module with .to({input.dtype})"
+            f"linear: input {x.dtype} and weight {w.dtype} must be the same dtype: convert the input with "
+            f".to(tl.{w.dtype}), or the module with .to(tl.{x.dtype})"
         )
     return _linear(input, weight, bias)
+
+
+def _linear_shapes(x: tuple[int, ...], w: tuple[int, ...], b: tuple[int, ...] | None) -> RuntimeError:
+    if len(w) != 2:
+        return RuntimeError(f"linear: weight {w} must have two dimensions, (out_features, in_features)")
+    if x[-1:] != w[1:]:
+        return RuntimeError(f"linear: input {x} does not match weight {w}: the last dimension must be {w[1]}")
+    return RuntimeError(f"linear: bias {b} does not match weight {w}: its shape must be ({w[0]},)")
