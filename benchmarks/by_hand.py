@@ -1,156 +1,101 @@
-"""The steps with backpropagation written by hand: what a careful NumPy user would type for each net.
+"""The steps with backpropagation written by hand: the documents' formulas, in NumPy, over rows.
 
-A step takes the parameters (``w`` of shape ``(out, in)``, then ``b``), one sample as a vector or a batch
-as rows, and the labels; it computes the loss and every gradient, changes the parameters in place, and
-returns the loss.
+A step takes the parameters (``w`` of shape ``(out, in)``, then ``b``), samples as rows (one sample is a row
+of its own) and their labels; it computes the loss and every gradient, changes the parameters in place, and
+returns the loss. Written for the reader, as the documents write it: no scratch arrays are kept from step
+to step, which NumPy code tuned for speed would do.
 """
 
 import numpy as np
 
 RATE = 1e-3
 
-outer = np.multiply.outer
-
 
 def descend(parameters, gradients):
-    """Gradient descent in the gradients' own memory."""
+    """A step of gradient descent."""
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        gradient *= RATE
-        parameter -= gradient
+        parameter -= RATE * gradient
 
 
-def sigmoid_(z):
-    """The logistic function, in the memory of ``z``."""
-    np.negative(z, out=z)
-    np.exp(z, out=z)
-    z += 1
-    return np.reciprocal(z, out=z)
+def sigmoid(z):
+    """The logistic function."""
+    return 1 / (1 + np.exp(-z))
 
 
-def relu_(z):
-    """The positive part, in the memory of ``z``."""
-    return np.maximum(z, 0, out=z)
+def softmax(z):
+    """Probabilities of each row's classes."""
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
 
 
-def cross_entropy_(z, labels):
-    """Mean cross-entropy of logits, and its gradient in the memory of ``z``."""
-    rows = np.arange(len(z))
-    z -= z.max(axis=1, keepdims=True)
-    chosen = z[rows, labels]
-    np.exp(z, out=z)
-    total = z.sum(axis=1, keepdims=True)
-    loss = (np.log(total[:, 0]) - chosen).sum() / len(z)
-    z /= total
-    z[rows, labels] -= 1
-    z /= len(z)
-    return loss, z
+def output_error(p, labels):
+    """The mean cross-entropy of probabilities, and its gradient by the logits: ``(P - Y) / m``."""
+    rows = np.arange(len(p))
+    loss = -np.log(p[rows, labels]).mean()
+    p[rows, labels] -= 1
+    return loss, p / len(p)
 
 
 def logistic(w, b, x, y):
-    """d-1, one sample, binary cross-entropy."""
-    z = w @ x
-    z += b
-    loss = np.logaddexp(0, z) - y * z
-    dz = sigmoid_(z)
-    dz -= y
-    descend((w, b), (outer(dz, x), dz))
+    """Document 000: d-1, sigmoid, binary cross-entropy."""
+    z = x @ w.T + b
+    loss = (np.logaddexp(0, z) - y * z).mean()
+    dz = (sigmoid(z) - y) / len(x)
+    descend((w, b), (dz.T @ x, dz.sum(axis=0)))
     return loss
 
 
 def shallow(w1, b1, w2, b2, x, y):
-    """d-n-1, one sample, sigmoid, binary cross-entropy."""
-    z = w1 @ x
-    z += b1
-    a = sigmoid_(z)
-    z = w2 @ a
-    z += b2
-    loss = np.logaddexp(0, z) - y * z
-    dz2 = sigmoid_(z)
-    dz2 -= y
-    dz1 = dz2 @ w2
-    dz1 *= a
-    dz1 *= 1 - a
-    descend((w1, b1, w2, b2), (outer(dz1, x), dz1, outer(dz2, a), dz2))
+    """Document 000: d-n-1, sigmoid, binary cross-entropy."""
+    a = sigmoid(x @ w1.T + b1)
+    z = a @ w2.T + b2
+    loss = (np.logaddexp(0, z) - y * z).mean()
+    dz2 = (sigmoid(z) - y) / len(x)
+    dz1 = dz2 @ w2 * a * (1 - a)
+    descend((w1, b1, w2, b2), (dz1.T @ x, dz1.sum(axis=0), dz2.T @ a, dz2.sum(axis=0)))
     return loss
 
 
-def deep(w1, b1, w2, b2, w3, b3, x, label):
-    """Two hidden layers, one sample, sigmoid, softmax cross-entropy."""
-    z = w1 @ x
-    z += b1
-    a1 = sigmoid_(z)
-    z = w2 @ a1
-    z += b2
-    a2 = sigmoid_(z)
-    z = w3 @ a2
-    z += b3
-    z -= z.max()
-    chosen = z[label]
-    np.exp(z, out=z)
-    total = z.sum()
-    loss = np.log(total) - chosen
-    dz3 = z
-    dz3 /= total
-    dz3[label] -= 1
-    dz2 = dz3 @ w3
-    dz2 *= a2
-    dz2 *= 1 - a2
-    dz1 = dz2 @ w2
-    dz1 *= a1
-    dz1 *= 1 - a1
-    descend((w1, b1, w2, b2, w3, b3), (outer(dz1, x), dz1, outer(dz2, a1), dz2, outer(dz3, a2), dz3))
+def deep(w1, b1, w2, b2, w3, b3, x, labels):
+    """Document 000: two hidden layers, sigmoid, softmax cross-entropy."""
+    a1 = sigmoid(x @ w1.T + b1)
+    a2 = sigmoid(a1 @ w2.T + b2)
+    loss, dz3 = output_error(softmax(a2 @ w3.T + b3), labels)
+    dz2 = dz3 @ w3 * a2 * (1 - a2)
+    dz1 = dz2 @ w2 * a1 * (1 - a1)
+    gradients = dz1.T @ x, dz1.sum(axis=0), dz2.T @ a1, dz2.sum(axis=0), dz3.T @ a2, dz3.sum(axis=0)
+    descend((w1, b1, w2, b2, w3, b3), gradients)
     return loss
 
 
 def relu_classifier(w1, b1, w2, b2, x, labels):
-    """d-n-k on a batch, ReLU, softmax cross-entropy."""
-    z = x @ w1.T
-    z += b1
-    a = relu_(z)
-    z = a @ w2.T
-    z += b2
-    loss, dz2 = cross_entropy_(z, labels)
-    dz1 = dz2 @ w2
-    dz1 *= a > 0
+    """Documents 001 and 002: d-n-k, ReLU, softmax cross-entropy."""
+    a = np.maximum(x @ w1.T + b1, 0)
+    loss, dz2 = output_error(softmax(a @ w2.T + b2), labels)
+    dz1 = dz2 @ w2 * (a > 0)
     descend((w1, b1, w2, b2), (dz1.T @ x, dz1.sum(axis=0), dz2.T @ a, dz2.sum(axis=0)))
     return loss
 
 
 def sigmoid_classifier(w1, b1, w2, b2, x, labels):
-    """d-n-k on a batch, sigmoid, softmax cross-entropy."""
-    z = x @ w1.T
-    z += b1
-    a = sigmoid_(z)
-    z = a @ w2.T
-    z += b2
-    loss, dz2 = cross_entropy_(z, labels)
-    dz1 = dz2 @ w2
-    dz1 *= a
-    dz1 *= 1 - a
+    """Document 004: d-n-k, sigmoid, softmax cross-entropy."""
+    a = sigmoid(x @ w1.T + b1)
+    loss, dz2 = output_error(softmax(a @ w2.T + b2), labels)
+    dz1 = dz2 @ w2 * a * (1 - a)
     descend((w1, b1, w2, b2), (dz1.T @ x, dz1.sum(axis=0), dz2.T @ a, dz2.sum(axis=0)))
     return loss
 
 
 def squared_error(w1, b1, w2, b2, w3, b3, x, y):
-    """Two ReLU layers on a batch, sigmoid output, half the summed squared error."""
-    z = x @ w1.T
-    z += b1
-    a1 = relu_(z)
-    z = a1 @ w2.T
-    z += b2
-    a2 = relu_(z)
-    z = a2 @ w3.T
-    z += b3
-    p = sigmoid_(z)
+    """Document 003: two ReLU layers, sigmoid output, half the summed squared error."""
+    a1 = np.maximum(x @ w1.T + b1, 0)
+    a2 = np.maximum(a1 @ w2.T + b2, 0)
+    p = sigmoid(a2 @ w3.T + b3)
     error = p - y
-    loss = 0.5 * np.vdot(error, error)
-    dz3 = error
-    dz3 *= p
-    dz3 *= 1 - p
-    dz2 = dz3 @ w3
-    dz2 *= a2 > 0
-    dz1 = dz2 @ w2
-    dz1 *= a1 > 0
+    loss = 0.5 * (error * error).sum()
+    dz3 = error * p * (1 - p)
+    dz2 = dz3 @ w3 * (a2 > 0)
+    dz1 = dz2 @ w2 * (a1 > 0)
     gradients = dz1.T @ x, dz1.sum(axis=0), dz2.T @ a1, dz2.sum(axis=0), dz3.T @ a2, dz3.sum(axis=0)
     descend((w1, b1, w2, b2, w3, b3), gradients)
     return loss
@@ -160,19 +105,14 @@ def tanh_chain(a, b, repeats):
     """Loss and gradients of ``repeats`` times ``x = tanh(x * b + a) - b``, summed, from ``x = a``."""
     x, kept = a, []
     for _ in range(repeats):
-        z = x * b
-        z += a
-        t = np.tanh(z, out=z)
+        t = np.tanh(x * b + a)
         kept.append((x, t))
         x = t - b
     dx, da, db = np.ones_like(x), np.zeros_like(a), np.zeros_like(b)
     for before, t in reversed(kept):
         db -= dx
-        t *= t
-        np.subtract(1, t, out=t)
-        dx *= t
-        da += dx
-        db += dx * before
-        dx *= b
-    da += dx
-    return x.sum(), da, db
+        dz = dx * (1 - t * t)
+        da += dz
+        db += dz * before
+        dx = dz * b
+    return x.sum(), da + dx, db

@@ -72,7 +72,7 @@ class Net:
             y = rng.integers(self.widths[-1], size=self.batch)
         else:
             y = rng.integers(2, size=(self.batch, 1)).astype(dtype)
-        return (parameters, x[0], y[0]) if self.batch == 1 else (parameters, x, y)  # one sample is a vector
+        return parameters, x, y
 
     def _with(self, framework: Any, parameters: list[np.ndarray], x: Any, y: Any) -> Contestant:
         nn, loss_of = framework.nn, LOSSES[self.loss]

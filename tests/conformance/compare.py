@@ -103,7 +103,9 @@ def fail_if_any(found):
     assert found, "nothing was compared"
     differences = [f"{title}: {text}" for title, text in found.items() if text]
     if differences:
-        pytest.fail("\n".join([f"{len(differences)} of {len(found)} differ from PyTorch:", *differences]), pytrace=False)
+        pytest.fail(
+            "\n".join([f"{len(differences)} of {len(found)} differ from PyTorch:", *differences]), pytrace=False
+        )
 
 
 # ---- derivatives
@@ -186,16 +188,21 @@ def gradients(xp, outputs, leaves):
     return [xp.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True)]
 
 
-def difference_of_derivatives(function, arguments, dtype="float64", strided=False, order=2, ulps=(4, 16, 64), exact=False):
-    """In words, how results (within roundings of themselves) or derivatives (of their largest element) differ.
+def difference_of_derivatives(
+    function, arguments, dtype="float64", strided=False, order=2, ulps=(4, 16, 64), elementwise=False
+):
+    """In words, how results or derivatives differ.
 
-    No gradient counts as a gradient of zeros.
+    ``ulps`` says by how many roundings of the largest element each may be off; ``elementwise``: each
+    element of the results by so many of itself.
     """
-    ours, theirs = (attempt(lambda xp: derivatives(xp, function, arguments, dtype, strided, order), xp) for xp in (tl, torch))
+    ours, theirs = (
+        attempt(lambda xp: derivatives(xp, function, arguments, dtype, strided, order), xp) for xp in (tl, torch)
+    )
     if isinstance(ours, Exception) or isinstance(theirs, Exception):
         return difference(*(value if isinstance(value, Exception) else value.results for value in (ours, theirs)))
     for title, o, t, roundings in zip(Derivatives._fields, ours, theirs, ulps, strict=True):
-        found = difference(o, t, roundings, scaled=title != "results" or not exact)
+        found = difference(o, t, roundings, scaled=title != "results" or not elementwise)
         if found:
             return f"{title}: {found}"
         if title == "first" and not all(bool(torch.isfinite(g).all()) for g in t):

@@ -172,6 +172,8 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
         g = cotangents.pop(node, None)
         if g is None:
             continue
+        if isinstance(g, np.generic):
+            g = np.asarray(g)  # NumPy turns 0-d arrays into scalars, which know no protocols
         if node.retained is not None:
             _retain(node, g)
         if targets is not None and node in targets:
@@ -206,11 +208,11 @@ def _consumers_first(roots: Sequence[Node]) -> list[Node]:
     """The nodes behind the roots, each after every node that consumes its output."""
     order: list[Node] = []
     seen: set[Node] = set()
-    stack: list[Node | None] = list(roots)
+    stack: list[Any] = list(roots)
     while stack:
         node = stack.pop()
         if node is None:  # what the node below the None depends on is done
-            order.append(cast(Node, stack.pop()))
+            order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
             stack.append(node)
@@ -288,10 +290,10 @@ def _owned(cotangent: Any, g: Any, saved: Sequence[Any]) -> Any:
     if isinstance(cotangent, Tensor):
         return cotangent
     if cotangent is g or isinstance(cotangent, np.generic) or cotangent.base is not None:
-        return np.array(cotangent)
+        return np.copy(cotangent)
     for array in saved:
         if cotangent is array:
-            return np.array(cotangent)
+            return np.copy(cotangent)
     return cotangent
 
 
@@ -301,7 +303,7 @@ def _accumulate(leaf: Tensor, gradient: Any) -> None:
         with set_grad_enabled(True):
             leaf._grad = cast(Tensor, np.copy(gradient)) if leaf._grad is None else leaf._grad + gradient
     elif leaf._grad is None:
-        leaf._grad = wrap(gradient)
+        leaf._grad = _as_result(gradient)
     else:
         thread.run(np.add, leaf._grad._array, gradient, out=leaf._grad._array)
         leaf._grad._version[0] += 1
@@ -311,8 +313,10 @@ def _retain(node: Node, g: Any) -> None:
     """Write the gradient of a node's output to the tensor that asked for it, if it still lives."""
     tensor = node.retained() if node.retained is not None else None
     if tensor is not None:
-        _accumulate(tensor, g if isinstance(g, Tensor) else np.array(g))
+        _accumulate(tensor, g if isinstance(g, Tensor) else np.copy(g))
 
 
 def _as_result(gradient: Any) -> Tensor:
-    return gradient if isinstance(gradient, Tensor) else wrap(gradient)
+    if isinstance(gradient, Tensor):
+        return gradient
+    return wrap(np.asarray(gradient) if isinstance(gradient, np.generic) else gradient)

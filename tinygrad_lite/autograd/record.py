@@ -37,7 +37,7 @@ def _call_one(this: Primitive) -> Callable[..., Any]:
 
     def call(input: Any, **params: Any) -> Any:
         if not isinstance(input, Tensor):
-            return forward(input, **params)
+            return forward(_storage(input), **params)
         if floats and input._array.dtype.kind != "f":
             input = convert(input, dtype=dtypes.float32)
         x = input._array
@@ -149,7 +149,7 @@ def _call_any(this: Primitive) -> Callable[..., Any]:
             else:
                 like = next((arg for arg in args if isinstance(arg, Tensor)), None)
                 if like is None:
-                    return forward(*args, **params)
+                    return forward(*map(_storage, args), **params)
                 return call(*(None if a is None else as_operand(this.title, a, like.dtype) for a in args), **params)
         try:
             result = thread.run(forward, *arrays, **params)

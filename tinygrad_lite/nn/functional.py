@@ -241,7 +241,8 @@ def binary_cross_entropy_with_logits(
     check_reduction(reduction)
     _check_pair("binary_cross_entropy_with_logits", input, target)
     _check_labels("binary_cross_entropy_with_logits", target)
-    input, target = to_result_type(input, target)
+    if input.dtype != target.dtype:
+        input, target = to_result_type(input, target)
     loss: Tensor
     if weight is None and pos_weight is None:
         loss = losses.logistic_loss(input, target, reduction=reduction)
@@ -256,9 +257,9 @@ def binary_cross_entropy_with_logits(
 
 def _check_pair(name: str, input: Tensor, target: Tensor) -> None:
     """Raise unless both are tensors of one shape; broadcasting (n, 1) with (n,) would compare all pairs."""
-    for role, value in (("input", input), ("target", target)):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{name}: the {role} must be a Tensor, not {type(value).__name__}; use tl.tensor({role})")
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        role, value = ("target", target) if isinstance(input, Tensor) else ("input", input)
+        raise TypeError(f"{name}: the {role} must be a Tensor, not {type(value).__name__}; use tl.tensor({role})")
     if input.shape != target.shape:
         raise ValueError(
             f"{name}: input of shape {input.shape} and target of shape {target.shape} must have the same shape: "

@@ -153,15 +153,16 @@ def getitem(input: Any, key: Any) -> Any:
 
 
 @primitive()
-def in_range(input, *, size, error, name):
-    """The indices, unchanged, if all of them are in ``range(size)``; else an error that shows one.
+def in_range(input, *, size, error, name, except_for=None):
+    """The indices, if all of them are in ``range(size)``; else an error that shows one. ``except_for`` becomes 0.
 
     A primitive, so that a captured program keeps the check.
     """
+    indices = input if except_for is None else np.where(input == except_for, 0, input)
     try:
-        return np.ravel_multi_index((input,), (size,))
+        return np.ravel_multi_index((indices,), (size,))
     except ValueError:
-        largest, smallest = np.max(input), np.min(input)
+        largest, smallest = np.max(indices), np.min(indices)
         raise error(f"{name} {smallest if smallest < 0 else largest} is not in range({size})") from None
 
 

@@ -96,35 +96,36 @@ def _bounded(logarithm):
 # ---- many classes
 
 
+def _labels(name, target, classes, ignore_index):
+    """Class indices, checked, and 0 for an ignored sample."""
+    return in_range(target, size=classes, except_for=ignore_index, error=IndexError, name=f"{name}: target class")
+
+
+def _counts(target, weight, ignore_index, dtype):
+    """What each sample counts: 1, the weight of its class, or 0 where it is ignored."""
+    kept = target != ignore_index
+    counts = convert(kept, dtype=dtype)
+    return counts if weight is None else counts * weight[np.where(kept, target, 0)]
+
+
 @primitive(saves="input target weight")
 def _cross_entropy(input, target, weight, *, ignore_index, reduction):
-    """``-sum_k y_k log softmax(x)_k``, y the one-hot target: all zeros for an ignored sample."""
-    classes = input.shape[1]
-    in_range(
-        np.where(target == ignore_index, 0, target), size=classes, error=IndexError, name="cross_entropy: target class"
-    )
-    one_hot = target[:, None] == np.arange(classes)
-    losses = -np.add.reduce(np.where(one_hot, log_softmax(input, 1), 0), axis=1)
-    if weight is not None:
-        losses = losses * np.add.reduce(np.where(one_hot, weight, 0), axis=1)
-    if reduction != "mean":
-        return reduce(losses, reduction)
-    return np.add.reduce(losses) / np.add.reduce(_counts(target, weight, one_hot, ignore_index, input.dtype))
+    labels = _labels("cross_entropy", target, input.shape[1], ignore_index)
+    counts = _counts(target, weight, ignore_index, input.dtype)
+    losses = -log_softmax(input, 1)[np.arange(labels.shape[0]), labels] * counts
+    if reduction == "none":
+        return losses
+    total = np.add.reduce(losses)
+    return total / np.add.reduce(counts) if reduction == "mean" else total
 
 
 @_cross_entropy.vjp(0)
 def _(g, out, x, target, weight, ignore_index, reduction):
+    factors = _counts(target, weight, ignore_index, x.dtype)
+    if reduction == "mean":  # of no samples: nan, but no gradient
+        factors = factors / np.maximum(np.add.reduce(factors), np.finfo(x.dtype).tiny)
     one_hot = target[:, None] == np.arange(x.shape[1])
-    counts = _counts(target, weight, one_hot, ignore_index, x.dtype)
-    factors = g * counts / np.add.reduce(counts) if reduction == "mean" else g * counts
-    return (softmax(x, 1) - one_hot) * factors[:, None]
-
-
-def _counts(target, weight, one_hot, ignore_index, dtype):
-    """What each sample counts: 1, the weight of its class, or 0 where it is ignored."""
-    if weight is None:
-        return convert(target != ignore_index, dtype=dtype)
-    return np.add.reduce(np.where(one_hot, weight, 0), axis=1)
+    return (softmax(x, 1) - one_hot) * (g * factors)[:, None]
 
 
 def nll_loss(
@@ -163,14 +164,9 @@ def nll_loss(
     tensor(2.)
     """
     check_reduction(reduction)
-    rows, labels = _by_row("nll_loss", input, target)
-    classes = rows.shape[1]
-    _check_weight("nll_loss", weight, classes)
-    kept = labels != ignore_index
-    labels = in_range(np.where(kept, labels, 0), size=classes, error=IndexError, name="nll_loss: target class")
-    counts = convert(kept, dtype=rows.dtype)
-    if weight is not None:
-        counts = counts * weight[labels]
+    rows, labels = _by_row("nll_loss", input, target, weight)
+    counts = _counts(labels, weight, ignore_index, rows.dtype)
+    labels = _labels("nll_loss", labels, rows.shape[1], ignore_index)
     losses = -gather(rows, 1, labels[:, None])[:, 0] * counts
     if reduction == "none":
         return np.reshape(losses, target.shape)
@@ -230,8 +226,7 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if label_smoothing:
         return _smooth_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
-    rows, labels = _by_row("cross_entropy", input, target)
-    _check_weight("cross_entropy", weight, rows.shape[1])
+    rows, labels = _by_row("cross_entropy", input, target, weight)
     loss = _cross_entropy(rows, labels, weight, ignore_index=ignore_index, reduction=reduction)
     return np.reshape(loss, target.shape) if reduction == "none" and target.ndim != 1 else loss
 
@@ -240,18 +235,16 @@ def _smooth_cross_entropy(
     input: Tensor, target: Any, weight: Any, ignore_index: int, reduction: Any, label_smoothing: float
 ) -> Any:
     """A share of each target is spread evenly over all classes (Szegedy et al. 2016, section 7)."""
-    rows, labels = _by_row("cross_entropy", input, target)
-    classes = rows.shape[1]
+    rows, labels = _by_row("cross_entropy", input, target, weight)
     log_p = log_softmax(rows, 1)
     hard = nll_loss(log_p, labels, weight, ignore_index, reduction)
-    kept = labels != ignore_index
-    smooth = -np.sum(log_p if weight is None else log_p * weight, axis=1) * convert(kept, dtype=rows.dtype)
+    smooth = -np.sum(log_p if weight is None else log_p * weight, axis=1)
+    smooth = smooth * convert(labels != ignore_index, dtype=rows.dtype)
     if reduction != "none":
         smooth = np.sum(smooth)
     if reduction == "mean":
-        counts = convert(kept, dtype=rows.dtype)
-        smooth = smooth / np.sum(counts if weight is None else counts * weight[np.where(kept, labels, 0)])
-    loss = hard * (1 - label_smoothing) + smooth * (label_smoothing / classes)
+        smooth = smooth / np.sum(_counts(labels, weight, ignore_index, rows.dtype))
+    loss = hard * (1 - label_smoothing) + smooth * (label_smoothing / rows.shape[1])
     return np.reshape(loss, target.shape) if reduction == "none" else loss
 
 
@@ -264,11 +257,11 @@ def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Any, reduction: s
         )
     class_dim = 0 if input.ndim == 1 else 1
     classes = input.shape[class_dim]
-    _check_weight("cross_entropy", weight, classes)
     log_p = log_softmax(input, class_dim)
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / classes
     if weight is not None:
+        _check_weight("cross_entropy", weight, classes)
         log_p = log_p * np.reshape(weight, (-1,) + (1,) * (input.ndim - class_dim - 1))
     losses = -np.sum(target * log_p, axis=class_dim)
     if reduction == "none":
@@ -277,12 +270,12 @@ def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Any, reduction: s
 
 
 def _check_weight(name: str, weight: Any, classes: int) -> None:
-    if weight is not None and weight.shape != (classes,):
+    if weight.shape != (classes,):
         raise RuntimeError(f"{name}: weight of shape {weight.shape} must hold one number for each of {classes} classes")
 
 
-def _by_row(name: str, input: Any, target: Any) -> tuple[Any, Any]:
-    """Log probabilities as (samples, classes) and labels as (samples,), checked."""
+def _by_row(name: str, input: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+    """Logits as (samples, classes) and labels as (samples,), all shapes and dtypes checked."""
     if not isinstance(target, Tensor) or target.dtype != dtypes.int64:
         found = target.dtype if isinstance(target, Tensor) else type(target).__name__
         raise RuntimeError(f"{name}: class indices must be an int64 Tensor, not {found}; convert with .long()")
@@ -294,6 +287,8 @@ def _by_row(name: str, input: Any, target: Any) -> tuple[Any, Any]:
             f"{name}: target of shape {target.shape} for an input of shape {input.shape}: expected {expected}, "
             "one class index per sample"
         )
+    if weight is not None:
+        _check_weight(name, weight, input.shape[min(input.ndim - 1, 1)])
     if input.ndim == 1:
         return np.reshape(input, (1, -1)), np.reshape(target, (1,))
     if input.ndim == 2:

@@ -53,10 +53,29 @@ def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Any:
     return _logsumexp(input, axis=as_axis(input, dim), keepdims=keepdim)
 
 
+def _largest(x, axis):
+    """The largest entry of each row, kept as a dimension."""
+    if _has_short_rows(x, axis):
+        return np.maximum.reduce(np.ascontiguousarray(x.mT), axis=0)[:, None]
+    return np.maximum.reduce(x, axis=axis, keepdims=True)
+
+
+def _total(x, axis):
+    """The sum of each row, kept as a dimension."""
+    if _has_short_rows(x, axis):
+        return np.dot(x, np.ones((x.shape[1], 1), x.dtype))
+    return np.add.reduce(x, axis=axis, keepdims=True)
+
+
+def _has_short_rows(x, axis):
+    """Whether these are logits of a few classes: NumPy reduces short rows ten times slower than columns."""
+    return x.ndim == 2 and axis in (1, -1) and x.shape[1] <= 32 < x.shape[0]
+
+
 @primitive(saves="out")
 def _softmax(input, *, axis):
-    e = np.exp(input - np.maximum.reduce(input, axis=axis, keepdims=True))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    e = np.exp(input - _largest(input, axis))
+    return e / _total(e, axis)
 
 
 @_softmax.vjp(0)
@@ -89,8 +108,8 @@ def softmax(input: Any, dim: int) -> Any:
 
 @primitive(saves="out")
 def _log_softmax(input, *, axis):
-    shifted = input - np.maximum.reduce(input, axis=axis, keepdims=True)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    shifted = input - _largest(input, axis)
+    return shifted - np.log(_total(np.exp(shifted), axis))
 
 
 @_log_softmax.vjp(0)

@@ -1,0 +1,448 @@
+"""Properties that hold for any shapes, axes, dtypes, indices and expressions: Hypothesis draws them.
+
+Derivatives are held against the complex step: for an analytic f computed by NumPy on complex numbers,
+``imag(f(x + ih d)) / h`` is the derivative along d, exact to rounding since nothing is subtracted.
+"""
+
+import itertools
+import math
+
+import numpy as np
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import tinygrad_lite as tl
+
+settings.register_profile(
+    "tinygrad_lite",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("tinygrad_lite")
+
+STEP = 1e-30
+
+
+def numbers(shape, seed, low=-2.0, high=2.0):
+    """Numbers in general position: no two alike, none on a kink."""
+    return np.random.default_rng([seed, *shape]).uniform(low, high, shape)
+
+
+def along(f, arrays, steps):
+    """The value of f, and its derivative in the direction of the steps."""
+    value = f(*(x + 1j * STEP * d for x, d in zip(arrays, steps, strict=True)))
+    return value.real, value.imag / STEP
+
+
+def check(on_tensors, on_arrays, arrays, seed=0):
+    """A function on float64 Tensors has NumPy's values, and gradients as the complex step finds them."""
+    leaves = [tl.tensor(x, requires_grad=True) for x in arrays]
+    steps = [numbers(x.shape, seed + 1) for x in arrays]
+    out = on_tensors(*leaves)
+    value, slope = along(on_arrays, arrays, steps)
+    assert out.shape == value.shape
+    assert out.dtype == tl.float64
+    np.testing.assert_allclose(out.detach().numpy(), value, rtol=1e-12, atol=1e-12)
+    weights = numbers(out.shape, seed + 2)
+    if not out.requires_grad:
+        np.testing.assert_array_equal(slope, 0.0)
+        return
+    gradients = tl.autograd.grad(out, leaves, tl.tensor(weights), allow_unused=True)
+    parts = [0.0 if g is None else np.vdot(g.numpy(), d) for g, d in zip(gradients, steps, strict=True)]
+    size = sum(0.0 if g is None else np.abs(g.numpy()).sum() for g in gradients)
+    assert all(g is None or g.shape == x.shape for g, x in zip(gradients, arrays, strict=True))
+    assert math.isclose(sum(parts), np.vdot(weights, slope), rel_tol=1e-11, abs_tol=1e-12 * (1 + size))
+
+
+seeds = st.integers(0, 10**6)
+shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+filled_shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=1, max_side=4)
+
+
+# ---- functions of numbers, written for complex ones
+
+UNARY = {
+    "neg": (tl.neg, np.negative),
+    "exp": (tl.exp, np.exp),
+    "expm1": (tl.expm1, np.expm1),
+    "sin": (tl.sin, np.sin),
+    "cos": (tl.cos, np.cos),
+    "tanh": (tl.tanh, np.tanh),
+    "square": (tl.square, np.square),
+    "sigmoid": (tl.sigmoid, lambda x: 1 / (1 + np.exp(-x))),
+    "softplus": (tl.softplus, lambda x: np.log(1 + np.exp(x))),
+    "log of a positive": (lambda x: (x * x + 1).log(), lambda x: np.log(x * x + 1)),
+    "root of a positive": (lambda x: (x * x + 1).sqrt(), lambda x: np.sqrt(x * x + 1)),
+    "power": (lambda x: (x * x + 1) ** 1.7, lambda x: (x * x + 1) ** 1.7),
+    "relu": (tl.relu, lambda x: np.where(x.real > 0, x, 0)),
+    "abs": (tl.abs, lambda x: np.where(x.real > 0, x, -x)),
+    "clamp": (lambda x: x.clamp(-1, 0.5), lambda x: np.where(x.real < -1, -1, np.where(x.real > 0.5, 0.5, x))),
+    "clone": (tl.clone, np.positive),
+}
+BINARY = {
+    "add": (tl.add, np.add),
+    "sub": (tl.sub, np.subtract),
+    "mul": (tl.mul, np.multiply),
+    "div": (lambda x, y: x / (y * y + 1), lambda x, y: x / (y * y + 1)),
+    "pow": (lambda x, y: (x * x + 1) ** y, lambda x, y: (x * x + 1) ** y),
+    "maximum": (tl.maximum, lambda x, y: np.where(x.real > y.real, x, y)),
+    "minimum": (tl.minimum, lambda x, y: np.where(x.real < y.real, x, y)),
+    "where": (lambda x, y: tl.where(x > 0, x, y), lambda x, y: np.where(x.real > 0, x, y)),
+}
+
+
+@given(st.sampled_from(sorted(UNARY)), shapes, seeds)
+def test_functions_of_any_shape(name, shape, seed):
+    check(*UNARY[name], [numbers(shape, seed)], seed)
+
+
+@given(st.sampled_from(sorted(BINARY)), hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_side=4), seeds)
+def test_broadcasting(name, broadcast, seed):
+    check(*BINARY[name], [numbers(shape, seed + i) for i, shape in enumerate(broadcast.input_shapes)], seed)
+
+
+@given(hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, min_side=0, max_side=4), seeds)
+def test_matmul_of_any_shapes(broadcast, seed):
+    arrays = [numbers(shape, seed + i) for i, shape in enumerate(broadcast.input_shapes)]
+    check(tl.matmul, np.matmul, arrays, seed)
+
+
+@given(hnp.mutually_broadcastable_shapes(num_shapes=2, max_side=4))
+def test_shapes_that_do_not_broadcast_raise(broadcast):
+    first, second = (list(shape) for shape in broadcast.input_shapes)
+    assume(first and second)
+    first[-1], second[-1] = 2, 3
+    with np.testing.assert_raises_regex(RuntimeError, "add of .* and .*broadcast"):
+        tl.zeros(first) + tl.zeros(second)
+
+
+# ---- reductions
+
+REDUCTIONS = {
+    "sum": (tl.sum, np.sum),
+    "mean": (tl.mean, np.mean),
+    "amax": (tl.amax, np.max),
+    "amin": (tl.amin, np.min),
+    "logsumexp": (tl.logsumexp, lambda x, axis, keepdims: np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))),
+    "var": (
+        lambda x, dim, keepdim: tl.var(x, dim, unbiased=False, keepdim=keepdim),
+        lambda x, axis, keepdims: np.mean((x - np.mean(x, axis, keepdims=True)) ** 2, axis, keepdims=keepdims),
+    ),
+}
+
+
+@st.composite
+def reduced(draw):
+    """A shape, and the axes to reduce: one, several, or none named."""
+    shape = draw(filled_shapes)
+    if not shape:
+        return shape, draw(st.sampled_from([None, 0, -1])), draw(st.booleans())
+    one = st.integers(-len(shape), len(shape) - 1)
+    axes = draw(st.one_of(one, hnp.valid_tuple_axes(len(shape), min_size=1)))
+    return shape, axes, draw(st.booleans())
+
+
+@given(st.sampled_from(sorted(REDUCTIONS)), reduced(), seeds)
+def test_reductions_over_any_axes(name, reduction, seed):
+    (shape, axis, keepdims), (on_tensors, on_arrays) = reduction, REDUCTIONS[name]
+    assume(not (axis is None and name == "logsumexp"))
+    numpy_axis = axis if shape else None
+    check(
+        lambda x: on_tensors(x, dim=axis, keepdim=keepdims),
+        lambda x: on_arrays(x, axis=numpy_axis, keepdims=keepdims),
+        [numbers(shape, seed)],
+        seed,
+    )
+
+
+@given(filled_shapes.filter(len), st.data(), seeds)
+def test_reductions_along_one_axis(shape, data, seed):
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    x = [numbers(shape, seed)]
+    check(lambda x: x.prod(axis), lambda x: np.prod(x, axis), x, seed)
+    check(lambda x: x.max(axis).values, lambda x: np.max(x, axis), x, seed)
+    check(lambda x: x.min(axis, keepdim=True)[0], lambda x: np.min(x, axis, keepdims=True), x, seed)
+    check(lambda x: tl.softmax(x, axis), lambda x: np.exp(x) / np.sum(np.exp(x), axis, keepdims=True), x, seed)
+    check(lambda x: tl.log_softmax(x, axis), lambda x: x - np.log(np.sum(np.exp(x), axis, keepdims=True)), x, seed)
+    assert tl.tensor(x[0]).argmax(axis).tolist() == np.argmax(x[0], axis).tolist()
+
+
+@given(st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 3.0]), max_size=8))
+def test_gradient_of_a_product_with_zeros(values):
+    """Each element's gradient is the product of all others."""
+    x = tl.tensor(values, dtype=tl.float64, requires_grad=True)
+    x.prod().backward()
+    others = [math.prod(values[:i] + values[i + 1 :]) for i in range(len(values))]
+    assert x.grad.tolist() == others
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=8))
+def test_extremes_share_the_gradient_among_ties(values):
+    x = tl.tensor(values, dtype=tl.float64, requires_grad=True)
+    x.amax(0).backward()
+    ties = values.count(max(values))
+    assert x.grad.tolist() == [1 / ties if v == max(values) else 0.0 for v in values]
+
+
+# ---- shapes and indices
+
+
+@given(filled_shapes, st.data(), seeds)
+def test_rearranging(shape, data, seed):
+    """A few reshapes, permutations, expansions and reversals after each other."""
+    x, on_tensors, on_arrays = numbers(shape, seed), [], []
+    for _ in range(data.draw(st.integers(1, 4))):
+        kind = data.draw(st.sampled_from(["permute", "reshape", "unsqueeze", "squeeze", "flatten", "expand", "movedim"]))
+        ndim = len(shape)
+        if kind == "permute":
+            order = tuple(data.draw(st.permutations(range(ndim))))
+            signed = tuple(d - ndim if data.draw(st.booleans()) else d for d in order)
+            pair = (lambda x, o=signed: x.permute(o)), (lambda x, o=order: np.transpose(x, o))
+        elif kind == "reshape":
+            factors = list(itertools.chain.from_iterable((n, 1) for n in shape))
+            target = tuple(data.draw(st.permutations(factors)))
+            pair = (lambda x, s=target: x.reshape(s)), (lambda x, s=target: np.reshape(x, s))
+        elif kind == "unsqueeze":
+            at = data.draw(st.integers(-ndim - 1, ndim))
+            pair = (lambda x, d=at: x.unsqueeze(d)), (lambda x, d=at: np.expand_dims(x, d))
+        elif kind == "squeeze":
+            pair = (lambda x: x.squeeze()), np.squeeze
+        elif kind == "flatten":
+            pair = (lambda x: x.flatten()), (lambda x: np.reshape(x, -1))
+        elif kind == "expand":
+            target = (2, *shape)
+            pair = (lambda x, s=target: x.expand(s)), (lambda x, s=target: np.broadcast_to(x, s))
+        elif ndim:
+            a, b = (data.draw(st.integers(-ndim, ndim - 1)) for _ in range(2))
+            pair = (lambda x, a=a, b=b: tl.movedim(x, a, b)), (lambda x, a=a, b=b: np.moveaxis(x, a, b))
+        else:
+            continue
+        shape = pair[1](np.zeros(shape)).shape
+        assume(len(shape) < 9 and math.prod(shape) < 500)
+        on_tensors.append(pair[0])
+        on_arrays.append(pair[1])
+    check(lambda x: chained(on_tensors, x), lambda x: chained(on_arrays, x), [x], seed)
+
+
+def chained(functions, x):
+    for function in functions:
+        x = function(x)
+    return x
+
+
+@given(filled_shapes, st.data(), seeds)
+def test_basic_indexing(shape, data, seed):
+    key = data.draw(hnp.basic_indices(shape, allow_ellipsis=True, allow_newaxis=True))
+    check(lambda x: x[key], lambda x: np.asarray(x[key]), [numbers(shape, seed)], seed)
+
+
+@given(filled_shapes.filter(len), st.data(), seeds)
+def test_index_arrays(shape, data, seed):
+    key = data.draw(hnp.integer_array_indices(shape, result_shape=hnp.array_shapes(max_dims=3, max_side=4)))
+    as_tensors = tuple(tl.tensor(index, dtype=tl.int64) for index in key)
+    x = [numbers(shape, seed)]
+    check(lambda x: x[key], lambda x: x[key], x, seed)
+    check(lambda x: x[as_tensors], lambda x: x[key], x, seed)
+
+
+@given(shapes, seeds)
+def test_masks(shape, seed):
+    x, mask = numbers(shape, seed), numbers(shape, seed + 1) > 0
+    check(lambda x: x[tl.tensor(mask)], lambda x: x[mask], [x], seed)
+    check(lambda x: x[x > 0], lambda x: x[x.real > 0], [x], seed)
+
+
+@given(filled_shapes.filter(len), st.data(), seeds)
+def test_setting_elements(shape, data, seed):
+    key = data.draw(hnp.basic_indices(shape, allow_ellipsis=True))
+    target = np.zeros(shape)[key].shape
+    values = data.draw(hnp.broadcastable_shapes(target, max_dims=len(target)).filter(lambda s: fits(s, target)))
+
+    def on_tensors(x, v):
+        y = x * 2
+        y[key] = v
+        return y
+
+    def on_arrays(x, v):
+        y = x * 2
+        y[key] = v
+        return y
+
+    check(on_tensors, on_arrays, [numbers(shape, seed), numbers(values, seed + 1)], seed)
+
+
+def fits(shape, target):
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
+
+
+@given(filled_shapes.filter(len), st.data(), seeds)
+def test_joining_and_splitting(shape, data, seed):
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    size = data.draw(st.integers(1, 4))
+    other = list(shape)
+    other[axis] = data.draw(st.integers(0, 3))
+    arrays = [numbers(shape, seed), numbers(tuple(other), seed + 1)]
+    check(lambda a, b: tl.cat([a, b, a], axis), lambda a, b: np.concatenate([a, b, a], axis), arrays, seed)
+    check(lambda a, b: tl.stack([a, a], axis), lambda a, b: np.stack([a, a], axis if axis >= 0 else axis), arrays, seed)
+    check(lambda a, b: tl.cat(a.split(size, axis)[::-1], axis), lambda a, b: reversed_pieces(a, size, axis), arrays, seed)
+
+
+def reversed_pieces(x, size, axis):
+    starts = range(0, x.shape[axis], size)
+    return np.concatenate([np.take(x, range(s, min(s + size, x.shape[axis])), axis) for s in starts][::-1], axis)
+
+
+# ---- dtypes
+
+DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+
+
+@given(st.sampled_from(DTYPES), st.sampled_from(DTYPES), hnp.mutually_broadcastable_shapes(num_shapes=2, max_side=3), seeds)
+def test_operands_of_two_dtypes(a, b, broadcast, seed):
+    """They are brought to the result type first; what NumPy then computes in it is the result."""
+    x, y = (
+        np.abs(numbers(shape, seed + i, -5.0, 5.0)).astype(dtype)
+        for i, (shape, dtype) in enumerate(zip(broadcast.input_shapes, (a, b), strict=True))
+    )
+    dtype = tl.result_type(tl.tensor(x), tl.tensor(y))
+    for on_tensors, on_arrays in ((tl.add, np.add), (tl.mul, np.multiply), (tl.maximum, np.maximum), (tl.lt, np.less)):
+        expected = on_arrays(x.astype(dtype), y.astype(dtype))
+        for out in (on_tensors(tl.tensor(x), tl.tensor(y)), on_tensors(tl.tensor(x), y) if y.ndim else None):
+            if out is not None:
+                np.testing.assert_array_equal(out.numpy(), expected)
+                assert out.dtype == np.asarray(expected).dtype
+
+
+@given(st.sampled_from(["float16", "float32", "float64"]), st.sampled_from(["float16", "float32", "float64"]), filled_shapes)
+def test_gradients_have_the_dtype_of_their_tensor(a, b, shape):
+    x, y = tl.ones(shape, dtype=a, requires_grad=True), tl.ones(shape, dtype=b, requires_grad=True)
+    (x * y + x / y).sum().backward()
+    assert (x.grad.dtype, y.grad.dtype) == (np.dtype(a), np.dtype(b))
+    assert (x.grad.shape, y.grad.shape) == (shape, shape)
+
+
+# ---- whole expressions
+
+SHAPED = {
+    "sum": (lambda x, axis: x.sum(axis, keepdim=True), lambda x, axis: np.sum(x, axis, keepdims=True)),
+    "mean": (lambda x, axis: x.mean(axis), lambda x, axis: np.mean(x, axis)),
+    "amax": (lambda x, axis: x.amax(axis), lambda x, axis: np.max(x, axis)),
+    "softmax": (lambda x, axis: x.softmax(axis), lambda x, axis: np.exp(x) / np.sum(np.exp(x), axis, keepdims=True)),
+    "reversed": (lambda x, axis: x.movedim(axis, 0)[::-1], lambda x, axis: np.moveaxis(x, axis, 0)[::-1]),
+    "first": (lambda x, axis: x.movedim(axis, 0)[0], lambda x, axis: np.moveaxis(x, axis, 0)[0]),
+    "gram": (lambda x, axis: x.flatten(1) @ x.flatten(1).T, lambda x, axis: flat(x) @ flat(x).T),
+}
+
+
+def flat(x):
+    return np.reshape(x, (x.shape[0], -1))
+
+
+@st.composite
+def expressions(draw):
+    """The shapes of some leaves, and steps that each compute a new value from older ones, also from shared ones."""
+    leaves = draw(hnp.mutually_broadcastable_shapes(num_shapes=3, min_dims=1, max_dims=3, min_side=1, max_side=3))
+    shapes, steps = list(leaves.input_shapes), []
+    for _ in range(draw(st.integers(2, 10))):
+        table = draw(st.sampled_from([UNARY, BINARY, BINARY, SHAPED]))
+        i = draw(st.integers(0, len(shapes) - 1))
+        if table is UNARY:
+            name, operands, parameters = draw(st.sampled_from(sorted(UNARY))), (i,), ()
+        elif table is BINARY:
+            partners = [j for j, shape in enumerate(shapes) if broadcastable(shapes[i], shape)]
+            name, operands, parameters = draw(st.sampled_from(sorted(BINARY))), (i, draw(st.sampled_from(partners))), ()
+        elif shapes[i]:
+            name, operands = draw(st.sampled_from(sorted(SHAPED))), (i,)
+            parameters = (draw(st.integers(-len(shapes[i]), len(shapes[i]) - 1)),)
+            if name == "gram" and len(shapes[i]) < 2:
+                continue
+        else:
+            continue
+        steps.append((table[name], operands, parameters))
+        shapes.append(table[name][1](*(np.ones(shapes[j]) for j in operands), *parameters).shape)
+    return leaves.input_shapes, steps
+
+
+def broadcastable(a, b):
+    try:
+        return math.prod(np.broadcast_shapes(a, b)) <= 200
+    except ValueError:
+        return False
+
+
+def evaluate(steps, values, spelling, squash):
+    """The sum of what the last steps gave; every value is squashed, so that none grows without bound."""
+    values = list(values)
+    for functions, operands, parameters in steps:
+        values.append(functions[spelling](*(squash(values[j]) for j in operands), *parameters))
+    return sum(squash(value).sum() for value in values[-3:])
+
+
+@settings(max_examples=150)
+@given(expressions(), seeds)
+def test_any_expression(expression, seed):
+    shapes, steps = expression
+    check(
+        lambda *xs: evaluate(steps, xs, 0, tl.sin),
+        lambda *xs: np.asarray(evaluate(steps, xs, 1, np.sin)),
+        [numbers(shape, seed + i) for i, shape in enumerate(shapes)],
+        seed,
+    )
+
+
+@settings(max_examples=60)
+@given(expressions(), seeds)
+def test_second_derivatives_of_any_expression_are_symmetric(expression, seed):
+    """u H v = v H u, H the matrix of second derivatives, each side by a backward through a backward."""
+    shapes, steps = expression
+    leaves = [tl.tensor(numbers(shape, seed + i), requires_grad=True) for i, shape in enumerate(shapes)]
+    u, v = ([tl.tensor(numbers(shape, seed + i + k)) for i, shape in enumerate(shapes)] for k in (3, 6))
+    first = tl.autograd.grad(evaluate(steps, leaves, 0, tl.sin), leaves, create_graph=True, allow_unused=True)
+
+    def quadratic(a, b):
+        slope = sum((g * d).sum() for g, d in zip(first, a, strict=True) if g is not None)
+        if not slope.requires_grad:
+            return 0.0, 0.0
+        second = tl.autograd.grad(slope, leaves, retain_graph=True, allow_unused=True)
+        terms = [0.0 if h is None else (h * d).sum().item() for h, d in zip(second, b, strict=True)]
+        return sum(terms), sum(0.0 if h is None else h.abs().sum().item() for h in second)
+
+    (uv, size), (vu, _) = quadratic(u, v), quadratic(v, u)
+    assert math.isclose(uv, vu, rel_tol=1e-10, abs_tol=1e-12 * (1 + size))
+
+
+IN_PLACE = {
+    "add": (lambda y, v: y.add_(v), lambda y, v: y + v),
+    "sub": (lambda y, v: y.sub_(v), lambda y, v: y - v),
+    "mul": (lambda y, v: y.mul_(v), lambda y, v: y * v),
+    "div": (lambda y, v: y.div_(v * v + 1), lambda y, v: y / (v * v + 1)),
+    "copy": (lambda y, v: y.copy_(v), lambda y, v: y * 0 + v),
+    "clamp": (lambda y, v: y.clamp_(-1, 1), lambda y, v: np.where(abs(y.real) < 1, y, np.sign(y.real))),
+    "number": (lambda y, v: y.mul_(3).add_(1), lambda y, v: y * 3 + 1),
+}
+
+
+@given(st.lists(st.sampled_from(sorted(IN_PLACE)), min_size=1, max_size=5), filled_shapes, st.data(), seeds)
+def test_in_place_steps_have_the_gradients_of_the_steps_written_out(names, shape, data, seed):
+    other = data.draw(hnp.broadcastable_shapes(shape, max_dims=len(shape)).filter(lambda s: fits(s, shape)))
+
+    def on_tensors(x, v):
+        y = x * 2
+        for name in names:
+            IN_PLACE[name][0](y, v)
+        return y
+
+    def on_arrays(x, v):
+        y = x * 2
+        for name in names:
+            y = IN_PLACE[name][1](y, v)
+        return y
+
+    check(on_tensors, on_arrays, [numbers(shape, seed), numbers(other, seed + 1)], seed)
