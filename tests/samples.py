@@ -78,7 +78,15 @@ def boolean(*shape):
 
 
 SHAPES = [(), (3,), (2, 3), (0, 3)]
-BROADCAST = [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((4, 1, 3), (2, 1)), ((), (2, 3)), ((0, 3), (1, 3))]
+BROADCAST = [
+    ((), ()),
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((2, 1), (1, 3)),
+    ((4, 1, 3), (2, 1)),
+    ((), (2, 3)),
+    ((0, 3), (1, 3)),
+]
 AXES = [((2, 3), None), ((2, 3), 0), ((4, 3, 2), -1), ((4, 3, 2), (0, 2)), ((3,), 0), ((), None)]
 
 
@@ -190,18 +198,22 @@ def logsumexp(x, *, axis, keepdims):
     return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
 
 
-def negative_log_likelihood(x, target, weight, *, ignore_index, average):
+def cross_entropy(x, target, weight, *, ignore_index, reduction):
     counts = [0 if k == ignore_index else 1 if weight is None else weight[k] for k in target]
-    total = -sum(count * row[k] for count, row, k in zip(counts, x, target, strict=True) if count)
-    return total / sum(counts) if average else total
+    losses = [
+        -count * np.log(row[k] / np.sum(row)) if count else 0.0
+        for count, row, k in zip(counts, np.exp(x), target, strict=True)
+    ]
+    return np.asarray(losses) if reduction == "none" else sum(losses) / (sum(counts) if reduction == "mean" else 1)
 
 
 def binary_cross_entropy(p, y):
     return -(y * np.log(p) + (1 - y) * np.log(1 - p))
 
 
-def logistic_loss(z, y):
-    return np.log(1 + np.exp(z)) - y * z
+def logistic_loss(z, y, *, reduction):
+    losses = np.log(1 + np.exp(z)) - y * z
+    return losses if reduction == "none" else np.mean(losses) if reduction == "mean" else np.sum(losses)
 
 
 SAMPLES: dict[str, list[Sample]] = {
@@ -273,7 +285,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "isinf": [Sample(np.isinf, (np.array([1.0, np.nan, -np.inf]),), {})],
     "isfinite": [Sample(np.isfinite, (np.array([1.0, np.nan, np.inf]),), {})],
     # reductions
-    "_sum": reduction(np.sum) + [Sample(np.sum, (real(0, 3),), {"axis": 0}), Sample(np.sum, (real(2, 3),), {"axis": ()})],
+    "_sum": [*reduction(np.sum), *(Sample(np.sum, (real(0, 3),), {"axis": axis}) for axis in (0, 1, ()))],
     "_mean": [*reduction(np.mean), Sample(np.mean, (real(0, 3),), {"axis": 1})],
     "_amax": [*reduction(np.max, distinct), Sample(np.amax, (distinct(2, 3),), {"axis": (0, -1)})],
     "_amin": [*reduction(np.min, distinct), Sample(np.amin, (distinct(2, 3),), {"axis": (0, -1)})],
@@ -285,21 +297,32 @@ SAMPLES: dict[str, list[Sample]] = {
     "_softmax": along_one_axis(softmax),
     "_log_softmax": along_one_axis(lambda x, *, axis: np.log(softmax(x, axis=axis))),
     "_logsumexp": reduction(logsumexp),
-    "_nll": [
+    # losses
+    "_cross_entropy": [
         Sample(
-            negative_log_likelihood,
+            cross_entropy,
             (real(4, 3), np.array([2, 0, -100, 1]), weight),
-            {"ignore_index": -100, "average": average},
+            {"ignore_index": -100, "reduction": reduction},
         )
         for weight in (None, positive(3))
-        for average in (False, True)
+        for reduction in ("none", "mean", "sum")
     ],
     "binary_cross_entropy": binary(binary_cross_entropy, probability, probability),
-    "logistic_loss": binary(logistic_loss, real, probability),
+    "logistic_loss": [
+        Sample(logistic_loss, (real(*shape), probability(*shape)), {"reduction": reduction})
+        for shape in [(), (3,), (4, 3)]
+        for reduction in ("none", "mean", "sum")
+    ],
     # products
     "_matmul": [
         Sample(np.matmul, (real(*a), real(*b)), {})
-        for a, b in [((2, 3), (3, 4)), ((2, 0), (0, 3)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 1)), ((5, 1, 2, 3), (4, 3, 2))]
+        for a, b in [
+            ((2, 3), (3, 4)),
+            ((2, 0), (0, 3)),
+            ((5, 2, 3), (3, 4)),
+            ((2, 3), (5, 3, 1)),
+            ((5, 1, 2, 3), (4, 3, 2)),
+        ]
     ],
     "_linear": [
         Sample(affine, (real(*x), real(4, 3), bias), {})
@@ -320,7 +343,9 @@ SAMPLES: dict[str, list[Sample]] = {
         for old, new in [((3,), (2, 3)), ((2, 1), (4, 2, 3)), ((), (2,)), ((1, 3), (0, 3))]
     ],
     "_concatenate": [
-        Sample(lambda *arrays, axis: np.concatenate(arrays, axis), tuple(real(*shape) for shape in shapes), {"axis": axis})
+        Sample(
+            lambda *arrays, axis: np.concatenate(arrays, axis), tuple(real(*shape) for shape in shapes), {"axis": axis}
+        )
         for shapes, axis in [([(2, 3), (1, 3), (0, 3)], 0), ([(2, 1), (2, 2)], 1), ([(3,)], 0)]
     ],
     # indexing
@@ -346,14 +371,26 @@ SAMPLES: dict[str, list[Sample]] = {
 NUMPY_CALLS: dict[Any, list[Callable[..., Any]]] = {
     # each is called with one array of shape (2, 3), and with the same as a Tensor
     np.where: [lambda a: np.where(a > 0, a, 2 * a), lambda a: np.where(a > 0, 1.0, a)],
-    np.clip: [lambda a: np.clip(a, -0.5, 0.5), lambda a: np.clip(a, None, 0.5), lambda a: np.clip(a, a_min=0, a_max=None)],
+    np.clip: [
+        lambda a: np.clip(a, -0.5, 0.5),
+        lambda a: np.clip(a, None, 0.5),
+        lambda a: np.clip(a, a_min=0, a_max=None),
+    ],
     np.copy: [np.copy],
-    np.matmul: [lambda a: np.matmul(a, a.T), lambda a: np.matmul(a, np.arange(3.0)), lambda a: np.matmul(np.ones(2), a)],
+    np.matmul: [
+        lambda a: np.matmul(a, a.T),
+        lambda a: np.matmul(a, np.arange(3.0)),
+        lambda a: np.matmul(np.ones(2), a),
+    ],
     np.dot: [lambda a: np.dot(a, a.T), lambda a: np.dot(a, 2.0), lambda a: np.dot(np.arange(2.0), a)],
     np.outer: [lambda a: np.outer(a[0], a[:, 1])],
     np.reshape: [lambda a: np.reshape(a, (3, 2)), lambda a: np.reshape(a, -1), lambda a: np.reshape(a, shape=(6,))],
     np.ravel: [np.ravel],
-    np.squeeze: [lambda a: np.squeeze(a[:1]), lambda a: np.squeeze(a[:, None], axis=1), lambda a: np.squeeze(a[:1], (0,))],
+    np.squeeze: [
+        lambda a: np.squeeze(a[:1]),
+        lambda a: np.squeeze(a[:, None], axis=1),
+        lambda a: np.squeeze(a[:1], (0,)),
+    ],
     np.expand_dims: [lambda a: np.expand_dims(a, 1), lambda a: np.expand_dims(a, (0, -1))],
     np.swapaxes: [lambda a: np.swapaxes(a, 0, -1)],
     np.moveaxis: [lambda a: np.moveaxis(a, 0, -1), lambda a: np.moveaxis(a, (0, 1), (1, 0))],
@@ -365,10 +402,19 @@ NUMPY_CALLS: dict[Any, list[Callable[..., Any]]] = {
         lambda a: np.concatenate([a, a], axis=None),
         lambda a: np.concatenate([a, np.full((1, 3), 0.1)]),
     ],
-    np.stack: [lambda a: np.stack([a, 2 * a]), lambda a: np.stack((a, a), -1), lambda a: np.stack([a, np.ones((2, 3))])],
+    np.stack: [
+        lambda a: np.stack([a, 2 * a]),
+        lambda a: np.stack((a, a), -1),
+        lambda a: np.stack([a, np.ones((2, 3))]),
+    ],
     np.take_along_axis: [lambda a: np.take_along_axis(a, np.array([[0, 2], [1, 1]]), 1)],
     np.sum: [np.sum, lambda a: np.sum(a, 0), lambda a: np.sum(a, axis=(0, -1)), lambda a: np.sum(a, np.int64(1))],
-    np.mean: [np.mean, lambda a: np.mean(a, 1), lambda a: np.mean(a, np.int64(1)), lambda a: np.mean(a, 0, keepdims=True)],
+    np.mean: [
+        np.mean,
+        lambda a: np.mean(a, 1),
+        lambda a: np.mean(a, np.int64(1)),
+        lambda a: np.mean(a, 0, keepdims=True),
+    ],
     np.var: [np.var, lambda a: np.var(a, 0), lambda a: np.var(a, axis=1, ddof=1, keepdims=True)],
     np.std: [np.std, lambda a: np.std(a, 0), lambda a: np.std(a, axis=1, ddof=1, keepdims=True)],
     np.prod: [np.prod, lambda a: np.prod(a, 0), lambda a: np.prod(a, axis=1, keepdims=True)],
@@ -376,7 +422,11 @@ NUMPY_CALLS: dict[Any, list[Callable[..., Any]]] = {
     np.amax: [np.amax, lambda a: np.amax(a, -1, keepdims=True)],
     np.min: [np.min, lambda a: np.min(a, 0), lambda a: a.min()],
     np.amin: [np.amin, lambda a: np.amin(a, -1, keepdims=True)],
-    (np.add, "reduce"): [np.add.reduce, lambda a: np.add.reduce(a, axis=None), lambda a: np.add.reduce(a, 1, keepdims=True)],
+    (np.add, "reduce"): [
+        np.add.reduce,
+        lambda a: np.add.reduce(a, axis=None),
+        lambda a: np.add.reduce(a, 1, keepdims=True),
+    ],
     (np.maximum, "reduce"): [np.maximum.reduce, lambda a: np.maximum.reduce(a, axis=-1)],
     (np.minimum, "reduce"): [np.minimum.reduce, lambda a: np.minimum.reduce(a, axis=-1)],
     np.argmax: [np.argmax, lambda a: np.argmax(a, 1)],

@@ -209,7 +209,7 @@ def test_what_is_no_tensor(name, make):
 
 @pytest.mark.parametrize("data", [2**63, -(2**63) - 1, [2**70], [1, 2**64]])
 def test_integers_that_int64_cannot_hold(data):
-    with pytest.raises((RuntimeError, OverflowError), match="int64|overflow|too large"):
+    with pytest.raises((RuntimeError, OverflowError, ValueError), match=r"(?i)int64|overflow|too large"):
         tl.tensor(data)
 
 
@@ -239,7 +239,7 @@ def test_foreign_byte_order():
 
 
 def test_a_number_is_no_shape():
-    with pytest.raises(TypeError, match="empty.*zeros"):
+    with pytest.raises(TypeError, match=r"empty.*zeros"):
         tl.Tensor(3)
     with pytest.raises(RuntimeError, match="negative"):
         tl.zeros(2, -1)
@@ -267,7 +267,7 @@ def test_backward_on_one_element(shape):
 
 def test_backward_without_a_graph():
     for y in (zeros(), zeros(grad=True).detach(), zeros(grad=True).item() * zeros()):
-        with pytest.raises(RuntimeError, match="does not require grad.*requires_grad=True"):
+        with pytest.raises(RuntimeError, match=r"does not require grad.*requires_grad=True"):
             y.backward()
 
 
@@ -309,7 +309,7 @@ def test_arrays_of_tensors_that_require_grad():
     ],
 )
 def test_keywords_of_numpy_that_are_not_supported(call):
-    with pytest.raises(TypeError, match="where|dtype|casting|initial"):
+    with pytest.raises(TypeError, match=r"where|dtype|casting|initial"):
         call(zeros(2))
 
 
@@ -354,7 +354,7 @@ def test_an_error_leaves_everything_as_it_was():
 
 def test_read_only_memory_is_refused_and_nothing_changes():
     x = tl.from_numpy(np.broadcast_to(np.float32(1.0), (2,)))
-    with pytest.raises((RuntimeError, ValueError), match="read-only|memory"):
+    with pytest.raises((RuntimeError, ValueError), match=r"read-only|memory"):
         x.add_(zeros(2, grad=True))
     assert not x.requires_grad
     assert x.grad_fn is None
@@ -377,7 +377,9 @@ def test_empty_arrays(shape):
     assert (x == x).all().item()
     assert not (x == x).any().item()
     assert x.tolist() == np.zeros(shape).tolist()
-    assert eval(repr(x.detach()), {"tensor": lambda *a, size=None, dtype=None: size or np.shape(a[0]), "tl": tl}) == shape
+    assert (
+        eval(repr(x.detach()), {"tensor": lambda *a, size=None, dtype=None: size or np.shape(a[0]), "tl": tl}) == shape
+    )
 
 
 def test_reductions_of_nothing():

@@ -372,7 +372,12 @@ CLOSED_FORMS = {
     "sin": (lambda x: x.sin(), lambda x: [np.cos(x), -np.sin(x), -np.cos(x), np.sin(x)]),
     "tanh": (
         lambda x: x.tanh(),
-        lambda x: [1 - (t := np.tanh(x)) ** 2, -2 * t * (1 - t**2), (6 * t**2 - 2) * (1 - t**2), 8 * t * (1 - t**2) * (2 - 3 * t**2)],
+        lambda x: [
+            1 - (t := np.tanh(x)) ** 2,
+            -2 * t * (1 - t**2),
+            (6 * t**2 - 2) * (1 - t**2),
+            8 * t * (1 - t**2) * (2 - 3 * t**2),
+        ],
     ),
     "root": (lambda x: x.sqrt(), lambda x: [x**-0.5 / 2, -(x**-1.5) / 4, 3 * x**-2.5 / 8, -15 * x**-3.5 / 16]),
 }
@@ -575,7 +580,7 @@ def test_an_input_without_a_rule_is_refused(local_primitives):
     def _(g, out, x, factor):
         return g
 
-    with pytest.raises(RuntimeError, match="scaled has no derivative for 'factor'.*detach"):
+    with pytest.raises(RuntimeError, match=r"scaled has no derivative for 'factor'.*detach"):
         scaled(tl.ones(2), tl.ones(2, requires_grad=True))
 
 
@@ -634,7 +639,7 @@ def test_in_place_by_a_tensor_that_requires_grad():
 def test_in_place_on_a_leaf_is_refused():
     x = leaf(1.0, 2.0)
     for change in (lambda: x.add_(1.0), lambda: x.__setitem__(0, 1.0), lambda: x.zero_()):
-        with pytest.raises(RuntimeError, match="leaf that requires grad.*no_grad"):
+        with pytest.raises(RuntimeError, match=r"leaf that requires grad.*no_grad"):
             change()
     assert x.tolist() == [1.0, 2.0]
     with tl.no_grad():
@@ -682,7 +687,7 @@ def test_a_changed_saved_array_is_noticed(change):
             change(x)
         except (TypeError, RuntimeError, ValueError):
             return  # refused: also right
-    with pytest.raises(RuntimeError, match="mul saved.*changed in place"):
+    with pytest.raises(RuntimeError, match=r"mul saved.*changed in place"):
         y.backward()
 
 

@@ -43,7 +43,10 @@ def array_functions(tree):
 
 
 STATIC = {
-    argument.arg for tree in TREES.values() for function in array_functions(tree) for argument in function.args.kwonlyargs
+    argument.arg
+    for tree in TREES.values()
+    for function in array_functions(tree)
+    for argument in function.args.kwonlyargs
 }
 """Names of static parameters: keyword-only in a forward function, behind the arrays in a rule."""
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import tinygrad_lite as tl
-from tests.samples import NUMPY_CALLS, SAMPLES, fractional
-from tinygrad_lite.autograd.graph import NOT_SAVED, StandIn
+from tests.samples import NUMPY_CALLS, SAMPLES
+from tinygrad_lite.autograd.graph import StandIn
 from tinygrad_lite.autograd.primitive import PRIMITIVES, primitive
 from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import NUMPY
 from tinygrad_lite.nn.functional import cross_entropy
 
-TOLERANCE = 1e-9  # of a derivative by differences, which are good to about 1e-11 here
+TOLERANCE = 1e-10  # of a derivative by differences, which are good to about 2e-11 here
 
 
 def smooth_inputs(name, sample):
@@ -226,21 +226,21 @@ def test_rules_run_alike_on_arrays_and_on_tensors(name, sample):
 @pytest.mark.parametrize("name", list(filter(smooth, SAMPLES)))
 def test_rules_read_what_is_saved(name):
     """A declared array that no rule needs would be kept alive for nothing."""
-    this = PRIMITIVES[name].primitive
-    unread = {number for number, keep in enumerate(this.keeps(len(this.inputs))) if keep}
+    needed = set()
     for sample in SAMPLES[name]:
-        for number in set(unread):
+        for number, keep in enumerate(PRIMITIVES[name].primitive.keeps(len(sample.inputs))):
             out = PRIMITIVES[name](*as_tensors(name, sample), **sample.params)
-            if out.grad_fn is None or isinstance(out.grad_fn.saved[min(number, len(sample.inputs))], StandIn):
-                continue
             saved = list(out.grad_fn.saved)
-            saved[number] = NOT_SAVED
-            out.grad_fn.saved = tuple(saved)
-            try:
-                out.backward(tl.ones_like(out))
-            except (TypeError, AttributeError, ValueError, IndexError):
-                unread.discard(number)
-    assert not unread
+            if keep and saved[number] is not None:
+                saved[number] = StandIn(saved[number].shape, saved[number].dtype)
+                out.grad_fn.saved = tuple(saved)
+                try:
+                    out.backward(tl.ones_like(out))
+                except Exception:
+                    needed.add(number)
+    this = PRIMITIVES[name].primitive
+    names = ["out", *this.inputs]
+    assert {names[min(number, len(this.inputs))] for number in needed} == this.saves
 
 
 def read_input(g, out, x):
@@ -313,7 +313,7 @@ CALLS = [
     for key, calls in NUMPY_CALLS.items()
     for n, call in enumerate(calls)
 ]
-ARRAY = fractional(2, 3)
+ARRAY = np.array([[0.3, -1.2, 1.7], [-0.6, 0.8, -1.9]])
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -349,6 +349,10 @@ INF = np.inf
 EDGES = {
     # function, input, value, gradient of the sum of the value
     "relu": (tl.relu, [-1e4, 0, 1e4], [0, 0, 1e4], [0, 0, 1]),
+    "relu of nan": (lambda x: tl.where(x > 0, x, x.relu()), [1, np.nan], [1, np.nan], [1, 1]),
+    "relu stops what is infinite": (lambda x: tl.relu(x).sqrt(), [-1, 0, 4], [0, 0, 2], [0, 0, 0.25]),
+    "clamp stops what is infinite": (lambda x: x.clamp(0, 4).sqrt(), [-1, 4, 9], [0, 2, 2], [0, 0.25, 0]),
+    "maximum stops what is infinite": (lambda x: tl.maximum(x, tl.tensor(0.0)).sqrt(), [-1, 4], [0, 2], [0, 0.25]),
     "abs": (tl.abs, [-1e4, 0, INF], [1e4, 0, INF], [-1, 0, 1]),
     "sign": (tl.sign, [-3, 0, 3], [-1, 0, 1], [0, 0, 0]),
     "sqrt": (tl.sqrt, [0, 4, INF], [0, 2, INF], [INF, 0.25, 0]),

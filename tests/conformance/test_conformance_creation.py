@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import tinygrad_lite as tl
-from tests.conformance.compare import DTYPES, FLOATS, assert_none_differ, dtype_name
 
 torch = pytest.importorskip("torch")
+
+from tests.conformance.compare import DTYPES, FLOATS, assert_none_differ, dtype_name  # noqa: E402
 
 # ---- from data
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import tinygrad_lite as tl
-from tests.conformance.compare import DTYPES, FLOATS, assert_none_differ, dtype_name
 
 torch = pytest.importorskip("torch")
+
+from tests.conformance.compare import DTYPES, FLOATS, assert_none_differ, dtype_name  # noqa: E402
 
 INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 SIGNED = INTEGERS[1:]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import tinygrad_lite as tl
-from tests.conformance.compare import builtin
 
 torch = pytest.importorskip("torch")
+
+from tests.conformance.compare import builtin  # noqa: E402
 
 
 def leaf(xp, *shape):

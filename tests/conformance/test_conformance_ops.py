@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 import tinygrad_lite as tl
-from tests.conformance.compare import (
+from tinygrad_lite._tensor import TensorMethods
+
+torch = pytest.importorskip("torch")
+
+from tests.conformance.compare import (  # noqa: E402
     Call,
     assert_none_differ,
     attempt,
@@ -16,9 +20,6 @@ from tests.conformance.compare import (
     difference_of_derivatives,
     fail_if_any,
 )
-from tinygrad_lite._tensor import TensorMethods
-
-torch = pytest.importorskip("torch")
 
 rng = np.random.default_rng(0)
 NUMBER = np.array(0.7)

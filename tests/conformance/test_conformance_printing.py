@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_lite as tl
-from tests.conformance.compare import DTYPES, FLOATS
 
 torch = pytest.importorskip("torch")
+
+from tests.conformance.compare import DTYPES, FLOATS  # noqa: E402
 
 
 def normal(*shape):

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.conformance.compare import assert_none_differ, call, difference_of_derivatives, fail_if_any
-
 torch = pytest.importorskip("torch")
+
+from tests.conformance.compare import assert_none_differ, call, difference_of_derivatives, fail_if_any  # noqa: E402
 
 
 def normal(*shape, seed=0):

@@ -17,7 +17,7 @@ from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.ops.elementwise import sigmoid
 from tinygrad_lite.ops.indexing import gather, in_range
-from tinygrad_lite.ops.softmax import log_softmax, softmax
+from tinygrad_lite.ops.softmax import largest, log_softmax, softmax, total
 
 __all__ = ["binary_cross_entropy", "check_reduction", "cross_entropy", "logistic_loss", "nll_loss", "reduce"]
 
@@ -35,8 +35,8 @@ def reduce(losses: Any, reduction: str) -> Any:
     """The mean or sum of all losses, or the losses themselves."""
     if reduction == "none":
         return losses
-    total = np.add.reduce(losses, axis=None)
-    return total / math.prod(losses.shape) if reduction == "mean" else total
+    summed = np.add.reduce(losses, axis=None)
+    return summed / math.prod(losses.shape) if reduction == "mean" else summed
 
 
 def _each(g: Any, reduction: str, shape: tuple[int, ...]) -> Any:
@@ -96,36 +96,20 @@ def _bounded(logarithm):
 # ---- many classes
 
 
-def _labels(name, target, classes, ignore_index):
-    """Class indices, checked, and 0 for an ignored sample."""
-    return in_range(target, size=classes, except_for=ignore_index, error=IndexError, name=f"{name}: target class")
-
-
-def _counts(target, weight, ignore_index, dtype):
-    """What each sample counts: 1, the weight of its class, or 0 where it is ignored."""
-    kept = target != ignore_index
-    counts = convert(kept, dtype=dtype)
-    return counts if weight is None else counts * weight[np.where(kept, target, 0)]
-
-
-@primitive(saves="input target weight")
-def _cross_entropy(input, target, weight, *, ignore_index, reduction):
-    labels = _labels("cross_entropy", target, input.shape[1], ignore_index)
-    counts = _counts(target, weight, ignore_index, input.dtype)
-    losses = -log_softmax(input, 1)[np.arange(labels.shape[0]), labels] * counts
-    if reduction == "none":
-        return losses
-    total = np.add.reduce(losses)
-    return total / np.add.reduce(counts) if reduction == "mean" else total
+@primitive(saves="input target")
+def _cross_entropy(input, target, *, reduction):
+    """``log sum_k exp(x_k) - x_target`` of each row, where every sample counts the same."""
+    in_range(target, size=input.shape[1], error=IndexError, name="cross_entropy: target class")
+    shifted = input - largest(input, 1)
+    normaliser = np.log(total(np.exp(shifted), 1))[:, 0]
+    return reduce(normaliser - shifted[np.arange(shifted.shape[0]), target], reduction)
 
 
 @_cross_entropy.vjp(0)
-def _(g, out, x, target, weight, ignore_index, reduction):
-    factors = _counts(target, weight, ignore_index, x.dtype)
-    if reduction == "mean":  # of no samples: nan, but no gradient
-        factors = factors / np.maximum(np.add.reduce(factors), np.finfo(x.dtype).tiny)
+def _(g, out, x, target, reduction):
     one_hot = target[:, None] == np.arange(x.shape[1])
-    return (softmax(x, 1) - one_hot) * (g * factors)[:, None]
+    each = _each(g, reduction, target.shape)
+    return (softmax(x, 1) - one_hot) * (each[:, None] if reduction == "none" else each)
 
 
 def nll_loss(
@@ -165,9 +149,13 @@ def nll_loss(
     """
     check_reduction(reduction)
     rows, labels = _by_row("nll_loss", input, target, weight)
-    counts = _counts(labels, weight, ignore_index, rows.dtype)
-    labels = _labels("nll_loss", labels, rows.shape[1], ignore_index)
-    losses = -gather(rows, 1, labels[:, None])[:, 0] * counts
+    kept = labels != ignore_index
+    labels = in_range(np.where(kept, labels, 0), size=rows.shape[1], error=IndexError, name="nll_loss: target class")
+    counts = convert(kept, dtype=rows.dtype)
+    if weight is not None:
+        counts = counts * weight[labels]
+    picked = gather(rows, 1, labels[:, None])[:, 0]
+    losses = np.where(kept, -picked * counts, 0)  # no gradient of an ignored sample, not even 0 / 0
     if reduction == "none":
         return np.reshape(losses, target.shape)
     return np.sum(losses) / np.sum(counts) if reduction == "mean" else np.sum(losses)
@@ -227,8 +215,19 @@ def cross_entropy(
     if label_smoothing:
         return _smooth_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     rows, labels = _by_row("cross_entropy", input, target, weight)
-    loss = _cross_entropy(rows, labels, weight, ignore_index=ignore_index, reduction=reduction)
+    loss = _of_labels(rows, labels, weight, ignore_index, reduction)
     return np.reshape(loss, target.shape) if reduction == "none" and target.ndim != 1 else loss
+
+
+def _of_labels(rows: Tensor, labels: Tensor, weight: Any, ignore_index: int, reduction: Any) -> Tensor:
+    """By the fused primitive where every sample counts the same, which its own check of the labels shows."""
+    if weight is None and not 0 <= ignore_index < rows.shape[1]:
+        try:
+            return _cross_entropy(rows, labels, reduction=reduction)
+        except IndexError:
+            if ignore_index not in labels:
+                raise
+    return nll_loss(log_softmax(rows, 1), labels, weight, ignore_index, reduction)
 
 
 def _smooth_cross_entropy(
@@ -238,12 +237,13 @@ def _smooth_cross_entropy(
     rows, labels = _by_row("cross_entropy", input, target, weight)
     log_p = log_softmax(rows, 1)
     hard = nll_loss(log_p, labels, weight, ignore_index, reduction)
-    smooth = -np.sum(log_p if weight is None else log_p * weight, axis=1)
-    smooth = smooth * convert(labels != ignore_index, dtype=rows.dtype)
+    kept = labels != ignore_index
+    smooth = np.where(kept, -np.sum(log_p if weight is None else log_p * weight, axis=1), 0)
     if reduction != "none":
         smooth = np.sum(smooth)
     if reduction == "mean":
-        smooth = smooth / np.sum(_counts(labels, weight, ignore_index, rows.dtype))
+        counts = convert(kept, dtype=rows.dtype)
+        smooth = smooth / np.sum(counts if weight is None else counts * weight[np.where(kept, labels, 0)])
     loss = hard * (1 - label_smoothing) + smooth * (label_smoothing / rows.shape[1])
     return np.reshape(loss, target.shape) if reduction == "none" else loss
 

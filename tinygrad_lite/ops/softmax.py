@@ -53,14 +53,14 @@ def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Any:
     return _logsumexp(input, axis=as_axis(input, dim), keepdims=keepdim)
 
 
-def _largest(x, axis):
+def largest(x, axis):
     """The largest entry of each row, kept as a dimension."""
     if _has_short_rows(x, axis):
         return np.maximum.reduce(np.ascontiguousarray(x.mT), axis=0)[:, None]
     return np.maximum.reduce(x, axis=axis, keepdims=True)
 
 
-def _total(x, axis):
+def total(x, axis):
     """The sum of each row, kept as a dimension."""
     if _has_short_rows(x, axis):
         return np.dot(x, np.ones((x.shape[1], 1), x.dtype))
@@ -74,8 +74,8 @@ def _has_short_rows(x, axis):
 
 @primitive(saves="out")
 def _softmax(input, *, axis):
-    e = np.exp(input - _largest(input, axis))
-    return e / _total(e, axis)
+    e = np.exp(input - largest(input, axis))
+    return e / total(e, axis)
 
 
 @_softmax.vjp(0)
@@ -108,8 +108,8 @@ def softmax(input: Any, dim: int) -> Any:
 
 @primitive(saves="out")
 def _log_softmax(input, *, axis):
-    shifted = input - _largest(input, axis)
-    return shifted - np.log(_total(np.exp(shifted), axis))
+    shifted = input - largest(input, axis)
+    return shifted - np.log(total(np.exp(shifted), axis))
 
 
 @_log_softmax.vjp(0)
