@@ -11,15 +11,6 @@ from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.primitive import PRIMITIVES
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _everything_imported_is_permanent():
-    """Then a collection after each test takes a millisecond, however large the libraries are."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def _seeded():
     tl.manual_seed(0)
@@ -41,21 +32,34 @@ def _state_restored():
 def _no_reference_cycles():
     """Tensors and nodes die by reference counting: with the collector off, none waits in a cycle for it."""
     gc.collect()
+    gc.freeze()  # what lives already needs no look: then a collection takes no time, however much is imported
     gc.disable()
     yield
-    gc.set_debug(gc.DEBUG_SAVEALL)
     try:
-        gc.collect()
-        leaked = [thing for thing in gc.garbage if isinstance(thing, (tl.Tensor, Node)) and _in_a_cycle(thing)]
-        assert not leaked
+        assert not _leaked()
     finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
         gc.enable()
 
 
+@pytest.fixture
+def leaked():
+    """Finds the tensors and nodes that only the garbage collector can free, and frees them."""
+    return _leaked
+
+
+def _leaked():
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        return [repr(thing) for thing in gc.garbage if isinstance(thing, (tl.Tensor, Node)) and _in_a_cycle(thing)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.collect()
+
+
 def _in_a_cycle(thing):
-    """Whether it refers to itself; a tensor that merely hangs on a cycle, as of a caught exception, does not."""
+    """Whether it leads to itself; a tensor that merely hangs on a cycle, as of a caught exception, does not."""
     garbage = {id(other) for other in gc.garbage}
     seen, stack = set(), [thing]
     while stack:

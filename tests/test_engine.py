@@ -1037,6 +1037,22 @@ def test_the_callers_own_arrays_still_warn():
 # ---- memory
 
 
+def test_reference_cycles_are_found(leaked):
+    """The guard that every test runs under: the graph of x's gradient leads to x, as in PyTorch."""
+    x = leaf(2.0)
+    (x * x).backward(create_graph=True)
+    del x
+    assert leaked()
+    assert not leaked()
+
+
+def test_what_hangs_on_a_foreign_cycle_is_no_leak(leaked):
+    cycle = [leaf(2.0) * 3]
+    cycle.append(cycle)
+    del cycle
+    assert not leaked()
+
+
 def net(samples=64):
     """The parameters of two layers, and their loss on some data."""
     random = np.random.default_rng(0)

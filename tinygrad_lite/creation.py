@@ -141,7 +141,8 @@ def _array_of_python(data: Any, wanted: np.dtype[Any] | None) -> Array:
     except ValueError as error:
         raise ValueError(f"tensor: a ragged list: every row must have the same length ({error})") from None
     if array.dtype.kind not in "buif" or (array.dtype.kind == "u" and array.dtype != np.uint8):
-        raise TypeError(f"tensor: expected numbers, got {type(data).__name__} with dtype {array.dtype}")
+        kind = ValueError if array.dtype.kind in "US" else TypeError if array.dtype.kind == "c" else RuntimeError
+        raise kind(f"tensor: expected numbers, got {type(data).__name__} with dtype {array.dtype}")
     if wanted is None and array.dtype.kind == "f":
         wanted = dtypes.float32
     return array.astype(wanted or dtypes.as_dtype(array.dtype), copy=False)
@@ -224,7 +225,7 @@ def full(size: Any, fill_value: float, dtype: DTypeLike = None, requires_grad: b
 
 
 def arange(
-    start: float, end: float | None = None, step: float = 1, dtype: DTypeLike = None, requires_grad: bool = False
+    start: float = 0, end: float | None = None, step: float = 1, dtype: DTypeLike = None, requires_grad: bool = False
 ) -> Tensor:
     """``start``, ``start + step``, ... below ``end``; ``arange(end)`` starts at 0. int64 of ints, else float32.
 

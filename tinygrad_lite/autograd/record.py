@@ -83,14 +83,19 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
     forward, casts, floats = this.forward, this.casts != "", this.casts == "float"
     name, elementwise, keeps = this.title, this.elementwise, this.keeps(2)
     saves_inputs = keeps == (False, True, True)
+
+    def operand_dtype(tensor: Tensor) -> np.dtype[Any]:
+        """The dtype that a number beside the tensor is held against."""
+        return dtypes.float32 if floats and tensor._array.dtype.kind != "f" else tensor._array.dtype
+
     plain = elementwise and (saves_inputs or not any(keeps))
 
     def call(input: Any, other: Any, **params: Any) -> Any:
         if isinstance(input, Tensor):
             if not isinstance(other, Tensor):
-                other = as_operand(name, other, input._array.dtype)
+                other = as_operand(name, other, operand_dtype(input))
         elif isinstance(other, Tensor):
-            input = as_operand(name, input, other._array.dtype)
+            input = as_operand(name, input, operand_dtype(other))
         else:
             return forward(input, other, **params)
         x, y = input._array, other._array
@@ -228,7 +233,16 @@ def _convert_vjp(g: Any, _out: Any, x: Any, **_: Any) -> Any:
 
 _CONVERT = Primitive(_convert)
 _CONVERT.vjp(0)(_convert_vjp)
-convert = recorder(_CONVERT)
+_record_conversion = recorder(_CONVERT)
+
+
+def convert(input: Any, *, dtype: np.dtype[Any]) -> Any:
+    """The tensor or array in another dtype; itself if it has it. No gradient passes through integers and bools."""
+    if input.dtype == dtype:
+        return input
+    if isinstance(input, Tensor) and dtype.kind != "f":
+        input = input.detach()
+    return _record_conversion(input, dtype=dtype)
 
 
 def as_operand(name: str, value: Any, dtype: np.dtype[Any]) -> Tensor:

@@ -642,6 +642,7 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     >>> tl.clamp(tl.tensor([-2.0, 0.5, 3.0]), -1, 1)
     tensor([-1.0000,  0.5000,  1.0000])
     """
+    min, max = (bound.item() if isinstance(bound, np.generic) else bound for bound in (min, max))
     bounds = [bound for bound in (min, max) if bound is not None]
     if not bounds:
         raise RuntimeError("clamp: give min, max or both")
@@ -660,7 +661,7 @@ def _step(numpy_function, name, meaning, example):
     """A function that is constant almost everywhere: its derivative is 0."""
 
     def forward(input):
-        return numpy_function(input)
+        return numpy_function(input) if input.dtype.kind == "f" else np.array(input, like=input)
 
     forward.__name__ = forward.__qualname__ = name
     forward.__doc__ = f"""{meaning}; the derivative is 0.
@@ -676,10 +677,28 @@ def _step(numpy_function, name, meaning, example):
     return step
 
 
-sign = _step(np.sign, "sign", "-1, 0 or 1", "tensor([-1.,  0.,  1.])")
 floor = _step(np.floor, "floor", "The next integer below", "tensor([-2.,  0.,  2.])")
 ceil = _step(np.ceil, "ceil", "The next integer above", "tensor([-1.,  0.,  3.])")
 round = _step(np.rint, "round", "The nearest integer, halves to even", "tensor([-2.,  0.,  2.])")
+
+
+@primitive(np.sign, casts="common")
+def sign(input: Any) -> Any:
+    """-1, 0 or 1; the derivative is 0.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.sign(tl.tensor([-1.5, 0.0, 2.5]))
+    tensor([-1.,  0.,  1.])
+    """
+    return np.sign(input)
+
+
+@sign.vjp(0)
+def _(g, out, x):
+    return g * 0
+
 
 # ---- PyTorch's second names
 

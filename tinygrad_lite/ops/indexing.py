@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.primitive import implements, primitive
-from tinygrad_lite.autograd.record import convert
+from tinygrad_lite.autograd.record import as_operand, convert
 from tinygrad_lite.autograd.tensor import Tensor, wrap
 
 __all__ = ["gather", "index_select", "masked_fill", "one_hot"]
@@ -78,7 +78,8 @@ def _(g, out, x, values, *indices, key):
 
 @put.vjp(1)
 def _(g, out, x, values, *indices, key):
-    return g[_with_arrays(key, indices)]
+    taken = g[_with_arrays(key, indices)]
+    return np.reshape(taken, (1,) * (values.ndim - taken.ndim) + taken.shape)  # values may have had leading ones
 
 
 class _Hole:
@@ -137,16 +138,54 @@ def _index_array(part: Any) -> Tensor:
 def getitem(input: Any, key: Any) -> Any:
     """``input[key]``: a view for slices and integers, a copy for index arrays and masks.
 
+    As in PyTorch, integers beside index arrays select first, and the arrays index what is left.
+
     Raises
     ------
     IndexError
-        If the index is out of range or has too many dimensions.
+        If the index is out of range, has too many dimensions, or is no index.
     """
     key, arrays = parse_key(key)
-    if arrays:
-        return _take(input, *arrays, key=key)
-    whole = key if any(part is Ellipsis for part in key) else (*key, Ellipsis)  # then a single element is a view too
-    return _slice(input, key=whole)
+    if not arrays:
+        return _slice(input, key=_as_view(key))
+    if any(isinstance(part, int) for part in key):
+        input, key = _slice(input, key=_as_view(_selecting(key, arrays))), _remaining(key)
+    return _take(input, *arrays, key=key)
+
+
+def _as_view(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key with an Ellipsis: then NumPy gives a view even of a single element."""
+    return key if any(part is Ellipsis for part in key) else (*key, Ellipsis)
+
+
+def _selecting(key: tuple[Any, ...], arrays: list[Tensor]) -> tuple[Any, ...]:
+    """The integers, slices and new dimensions of a key; an index array leaves its dimensions alone."""
+    remaining = iter(arrays)
+    parts: list[Any] = []
+    for part in key:
+        if part is _HOLE:
+            array = next(remaining)
+            parts += [slice(None)] * (array.ndim if array.dtype.kind == "b" else 1)
+        else:
+            parts.append(part)
+    return tuple(parts)
+
+
+def _remaining(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key for what :func:`_selecting` left: its index arrays, in place."""
+    return tuple(
+        part if part is _HOLE or part is Ellipsis else slice(None) for part in key if not isinstance(part, int)
+    )
+
+
+def with_items(input: Any, key: Any, values: Any) -> Any:
+    """A copy of the input in which ``input[key]`` is ``values``."""
+    key, arrays = parse_key(key)
+    if arrays and any(isinstance(part, int) for part in key):
+        selecting = _selecting(key, arrays)
+        selected = put(_slice(input, key=_as_view(selecting)), values, *arrays, key=_remaining(key))
+        return put(input, selected, key=selecting)
+    return put(input, values, *arrays, key=key)
 
 
 # ---- by name
@@ -260,7 +299,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     >>> tl.masked_fill(tl.tensor([1.0, 2.0]), tl.tensor([True, False]), 0)
     tensor([0., 2.])
     """
-    return np.where(mask, value, input)
+    return np.where(mask, convert(as_operand("masked_fill", value, input.dtype), dtype=input.dtype), input)
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.record import as_operand, convert
-from tinygrad_lite.autograd.tensor import Tensor
+from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.ops import elementwise
-from tinygrad_lite.ops.indexing import parse_key
-from tinygrad_lite.ops.indexing import put as put_at
+from tinygrad_lite.ops.indexing import with_items
 from tinygrad_lite.ops.shape import broadcast_to
 
 __all__: list[str] = []  # methods of Tensor, not functions: _tensor.py names them
@@ -40,7 +38,7 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
     if result.shape != tensor.shape:
         raise RuntimeError(f"{name}: the result of shape {result.shape} does not fit into shape {tensor.shape}")
     if result.dtype != tensor.dtype:
-        if dtypes.promote_types(result.dtype, tensor.dtype).kind != tensor.dtype.kind:
+        if not _fits(result.dtype, tensor.dtype):
             raise RuntimeError(f"{name}: the result is {result.dtype} and cannot be put into {tensor.dtype}")
         result = convert(result, dtype=tensor.dtype)
     if recorded:
@@ -50,15 +48,31 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
     return tensor
 
 
+def _fits(found: np.dtype[Any], place: np.dtype[Any]) -> bool:
+    """Whether values of one dtype may be put into another: not floats into integers, nor signs into uint8."""
+    order = "buif"
+    return order.index(found.kind) <= order.index(place.kind)
+
+
 def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     name = f"{function.__name__.strip('_')}_"
 
     def method(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign(tensor, function(tensor, *args, **kwargs), name)
+        return assign(tensor, function(_before(tensor, args), *args, **kwargs), name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"``{function.__name__}``, into the tensor's own memory; returns the tensor."
     return method
+
+
+def _before(tensor: Tensor, others: Sequence[Any]) -> Tensor:
+    """The tensor as it is before the change: if the operation is recorded, in memory that the change spares."""
+    needs = tensor._requires_grad or any(isinstance(other, Tensor) and other._requires_grad for other in others)
+    if not (needs and thread.grad_enabled) or tensor.is_leaf and tensor._requires_grad:
+        return tensor
+    before = wrap(np.copy(tensor._array))
+    before._node, before._requires_grad = tensor._node, tensor._requires_grad
+    return before
 
 
 add_ = _in_place(elementwise.add)
@@ -111,5 +125,4 @@ def zero_(tensor: Tensor) -> Tensor:
 def setitem(tensor: Tensor, key: Any, value: Any) -> None:
     """``tensor[key] = value``, recorded if either requires grad."""
     source = convert(as_operand("tensor[key] = value", value, tensor.dtype), dtype=tensor.dtype)
-    parts, arrays = parse_key(key)
-    assign(tensor, put_at(tensor, source, *arrays, key=parts), "tensor[key] = value")
+    assign(tensor, with_items(tensor, key, source), "tensor[key] = value")

@@ -119,9 +119,10 @@ def sum(input: Any, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -
     """
     if dtype is None and input.dtype.kind != "f":
         dtype = dtypes.int64
-    if dtype is not None:
-        input = convert(input, dtype=dtypes.as_dtype(dtype))
-    return _sum(input, axis=as_axis(input, dim), keepdims=keepdim)
+    if dtype is None:
+        return _sum(input, axis=as_axis(input, dim), keepdims=keepdim)
+    wanted = dtypes.as_dtype(dtype)
+    return convert(_sum(convert(input, dtype=wanted), axis=as_axis(input, dim), keepdims=keepdim), dtype=wanted)
 
 
 @primitive(np.mean)
@@ -155,7 +156,7 @@ def mean(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
 
 @numpy_keywords
 def var(
-    input: Any, dim: Dim = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Any:
     """The variance: the sum of squared deviations from the mean over ``n - correction``.
 
@@ -179,6 +180,8 @@ def var(
     tensor(1.)
     """
     _need_floats("var", input)
+    if isinstance(dim, bool):  # var(input, unbiased)
+        dim, unbiased = None, dim
     axis = as_axis(input, dim)
     freedom = count(np.shape(input), axis) - (int(unbiased) if correction is None else correction)
     deviation = input - _mean(input, axis=axis, keepdims=True)
@@ -198,7 +201,7 @@ def _(g, out, x):
 
 @numpy_keywords
 def std(
-    input: Any, dim: Dim = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Any:
     """The standard deviation: the root of :func:`var`; its derivative is 0 where all values are equal.
 
@@ -222,6 +225,7 @@ def _np_std(a, axis=None, *, ddof=0, keepdims=False):
     return std(a, axis, keepdim=keepdims, correction=ddof)
 
 
+@numpy_keywords
 def prod(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The product of the elements, of all or over one dimension; exact derivatives with zeros in it.
 
@@ -238,6 +242,8 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     if input.dtype.kind != "f":
         input = convert(input, dtype=dtypes.int64)
     shape = np.shape(input)
+    if not shape:
+        dim = None
     x = flatten(input) if dim is None else movedim(input, dim, 0)
     while x.shape[0] > 1:
         half = x.shape[0] // 2

@@ -236,8 +236,8 @@ swapaxes = implements(np.swapaxes)(transpose)
 
 
 @implements(np.moveaxis)
-def movedim(input: Any, source: int, destination: int) -> Any:
-    """One dimension at another place, the others in their order.
+def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+    """Dimensions at other places, the others in their order.
 
     Examples
     --------
@@ -246,10 +246,15 @@ def movedim(input: Any, source: int, destination: int) -> Any:
     (4, 2, 3)
     """
     ndim = len(np.shape(input))
-    moved = _position("movedim", source, ndim)
-    order = [dim for dim in range(ndim) if dim != moved]
-    order.insert(_position("movedim", destination, ndim), moved)
-    return _permute(input, axes=tuple(order))
+    sources, destinations = ((dims,) if isinstance(dims, int) else tuple(dims) for dims in (source, destination))
+    moves = {
+        _position("movedim", d, ndim): _position("movedim", s, ndim)
+        for s, d in zip(sources, destinations, strict=False)
+    }
+    if not len(sources) == len(destinations) == len(moves) == len(set(moves.values())):
+        raise RuntimeError(f"movedim: {source} to {destination} must name as many dimensions, each once")
+    others = (dim for dim in range(ndim) if dim not in moves.values())
+    return _permute(input, axes=tuple(moves[dim] if dim in moves else next(others) for dim in range(ndim)))
 
 
 def t(input: Any) -> Any:
@@ -384,7 +389,7 @@ def _of_one_dtype(name: str, tensors: Sequence[Any]) -> list[Tensor]:
     if isinstance(tensors, Tensor) or not all(isinstance(tensor, Tensor) for tensor in tensors):
         raise TypeError(f"{name}: expected a list or tuple of Tensors")
     if not tensors:
-        raise RuntimeError(f"{name}: expected at least one Tensor")
+        raise ValueError(f"{name}: expected at least one Tensor")
     return to_result_type(*tensors)
 
 
@@ -438,7 +443,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     if chunks < 1:
         raise RuntimeError(f"chunk: the number of chunks must be positive, not {chunks}")
     length = input.shape[_position("chunk", dim, input.ndim)]
-    return split(input, -(-length // chunks), dim)
+    return split(input, -(-length // chunks) or [0] * chunks, dim)
 
 
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:

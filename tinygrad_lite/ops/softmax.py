@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.primitive import primitive
+from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.ops.reduction import Dim, as_axis, numpy_keywords, spread
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -14,8 +16,8 @@ __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 def _shift(x: Any, axis: Any) -> Any:
     """The largest entries, which make ``exp(x - shift)`` overflow nowhere; 0 where they are infinite."""
-    largest = np.maximum.reduce(x, axis=axis, keepdims=True)
-    return np.where(np.isfinite(largest), largest, 0)
+    largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isinf(largest), 0, largest)
 
 
 @primitive(saves="input out")
@@ -27,7 +29,7 @@ def _logsumexp(input, *, axis, keepdims):
 
 @_logsumexp.vjp(0)
 def _(g, out, x, axis, keepdims):
-    shift = spread(np.where(np.isfinite(out), out, 0), axis, keepdims, x.shape)
+    shift = spread(np.where(out == -np.inf, 0, out), axis, keepdims, x.shape)
     return spread(g, axis, keepdims, x.shape) * np.exp(x - shift)
 
 
@@ -50,6 +52,8 @@ def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Any:
     >>> tl.logsumexp(tl.tensor([1000.0, 1000.0]), 0)
     tensor(1000.6932)
     """
+    if input.dtype.kind != "f":
+        input = convert(input, dtype=dtypes.float32)
     return _logsumexp(input, axis=as_axis(input, dim), keepdims=keepdim)
 
 
@@ -57,7 +61,7 @@ def largest(x, axis):
     """The largest entry of each row, kept as a dimension."""
     if _has_short_rows(x, axis):
         return np.maximum.reduce(np.ascontiguousarray(x.mT), axis=0)[:, None]
-    return np.maximum.reduce(x, axis=axis, keepdims=True)
+    return np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
 
 
 def total(x, axis):
