@@ -198,13 +198,13 @@ def logsumexp(x, *, axis, keepdims):
     return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
 
 
-def cross_entropy(x, target, weight, *, ignore_index, reduction):
-    counts = [0 if k == ignore_index else 1 if weight is None else weight[k] for k in target]
-    losses = [
-        -count * np.log(row[k] / np.sum(row)) if count else 0.0
-        for count, row, k in zip(counts, np.exp(x), target, strict=True)
-    ]
-    return np.asarray(losses) if reduction == "none" else sum(losses) / (sum(counts) if reduction == "mean" else 1)
+def cross_entropy(x, target, *, reduction):
+    losses = np.asarray([-np.log(row[k] / np.sum(row)) for row, k in zip(np.exp(x), target, strict=True)])
+    return reduced(losses, reduction)
+
+
+def reduced(losses, reduction):
+    return losses if reduction == "none" else np.mean(losses) if reduction == "mean" else np.sum(losses)
 
 
 def binary_cross_entropy(p, y):
@@ -212,8 +212,7 @@ def binary_cross_entropy(p, y):
 
 
 def logistic_loss(z, y, *, reduction):
-    losses = np.log(1 + np.exp(z)) - y * z
-    return losses if reduction == "none" else np.mean(losses) if reduction == "mean" else np.sum(losses)
+    return reduced(np.log(1 + np.exp(z)) - y * z, reduction)
 
 
 SAMPLES: dict[str, list[Sample]] = {
@@ -299,12 +298,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "_logsumexp": reduction(logsumexp),
     # losses
     "_cross_entropy": [
-        Sample(
-            cross_entropy,
-            (real(4, 3), np.array([2, 0, -100, 1]), weight),
-            {"ignore_index": -100, "reduction": reduction},
-        )
-        for weight in (None, positive(3))
+        Sample(cross_entropy, (real(4, 3), np.array([2, 0, 0, 1])), {"reduction": reduction})
         for reduction in ("none", "mean", "sum")
     ],
     "binary_cross_entropy": binary(binary_cross_entropy, probability, probability),

@@ -180,11 +180,11 @@ NO_NUMBERS = {
     "ragged tensors": ([tl.zeros(2), tl.zeros(3)], (ValueError, RuntimeError), r"\(2,\).*\(3,\)|ragged"),
     "ragged arrays": ([np.zeros(2), np.zeros(3)], (ValueError, RuntimeError), r"\(2,\).*\(3,\)|ragged"),
     "object array": (np.array([object()]), TypeError, "object"),
-    "object": (object(), TypeError, "object"),
-    "None": (None, TypeError, "NoneType"),
-    "None inside": ([1.0, None], TypeError, "expected numbers"),
-    "string": ("1.0", TypeError, "expected numbers.*str"),
-    "strings": (["1.0"], TypeError, "expected numbers"),
+    "object": (object(), RuntimeError, "object"),
+    "None": (None, RuntimeError, "NoneType"),
+    "None inside": ([1.0, None], RuntimeError, "expected numbers"),
+    "string": ("1.0", (TypeError, ValueError), "expected numbers.*str"),
+    "strings": (["1.0"], ValueError, "expected numbers"),
     "array of strings": (np.array(["1.0"]), TypeError, "not supported"),
     "complex": (1j, TypeError, "complex"),
     "complex list": ([1.0, 2j], TypeError, "complex"),
@@ -193,9 +193,9 @@ NO_NUMBERS = {
     "records": (np.zeros(2, [("a", float)]), TypeError, "not supported"),
     "uint16": (np.zeros(2, np.uint16), TypeError, "uint16 is not supported"),
     "long double": (np.zeros(2, np.longdouble), TypeError, "not supported"),
-    "dict": ({"a": 1}, TypeError, "dict"),
-    "set": ({1, 2}, TypeError, "set"),
-    "generator": ((i for i in range(2)), TypeError, "generator"),
+    "dict": ({"a": 1}, RuntimeError, "dict"),
+    "set": ({1, 2}, RuntimeError, "set"),
+    "generator": ((i for i in range(2)), RuntimeError, "generator"),
 }
 
 
@@ -209,7 +209,7 @@ def test_what_is_no_tensor(name, make):
 
 @pytest.mark.parametrize("data", [2**63, -(2**63) - 1, [2**70], [1, 2**64]])
 def test_integers_that_int64_cannot_hold(data):
-    with pytest.raises((RuntimeError, OverflowError, ValueError), match=r"(?i)int64|overflow|too large"):
+    with pytest.raises(ValueError, match=r"(?i)int64|overflow|too large"):
         tl.tensor(data)
 
 

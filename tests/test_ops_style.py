@@ -105,7 +105,7 @@ def other_attributes_than_everything_has(function):
     """``x.sum(0)`` or ``x.repeat(2)`` mean one thing on an ndarray and another on a Tensor: use NumPy functions."""
     for node in function.nodes:
         if isinstance(node, ast.Attribute) and node.attr not in {"shape", "ndim", "dtype", "mT"}:
-            if not re.fullmatch(rf"(np|math|dtypes|{'|'.join(STATIC)})(\.\w+)+", ast.unparse(node)):
+            if not re.fullmatch(rf"(np|math|dtypes|{'|'.join(STATIC)}|\w+\.dtype)(\.\w+)+", ast.unparse(node)):
                 yield node
 
 
@@ -191,6 +191,7 @@ GOOD = [
     "np.where(x > 0, g, 0)",
     "g if x.ndim == 1 else np.add.reduce(g, axis=axis)",
     "g if x is None else g * x",
+    "g if x.dtype.kind == 'f' else np.asarray(g, x.dtype)",
     "sum(a.shape[axis] for a in rest[1:])",
     "np.zeros(x.shape)\n    np.add.at(y, 0, g)\n    y[0] = 1\n    y += 1",
     "axis.index(0) if axis else np.matmul(g, x.mT)",

@@ -169,6 +169,12 @@ class StandIn:
         """The number of dimensions."""
         return len(self.shape)
 
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a derivative rule reads an array that its primitive does not save: name it in saves=")
+
+    __array__ = __array_ufunc__ = __array_function__ = __bool__ = __eq__ = __ne__ = _refuse
+    __hash__ = None  # type: ignore[assignment]
+
 
 class _NotSaved(StandIn):
     """The stand-in for every output (a rule has ``g`` for its shape) and every elementwise input."""

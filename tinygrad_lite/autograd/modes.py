@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
@@ -30,12 +31,12 @@ class _ThreadState(threading.local):
 thread = _ThreadState()
 
 
-def silently(function: Callable[..., Any], *args: Any) -> Any:
+def silently(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The function's result, computed without floating-point warnings, whatever it calls inside."""
     run = thread.run
     thread.run = _just_call  # the context is entered here, and cannot be entered twice
     try:
-        return run(function, *args)
+        return run(function, *args, **kwargs)
     finally:
         thread.run = run
 
@@ -70,9 +71,14 @@ class set_grad_enabled:  # noqa: N801 - PyTorch's name
     def __init__(self, mode: bool) -> None:
         self._mode = bool(mode)
         self._previous = [thread.grad_enabled]
+        self._entered = False  # the constructor has switched already; a first with block only switches back
         thread.grad_enabled = self._mode
 
     def __enter__(self) -> Self:
+        if self._entered:
+            self._previous.append(thread.grad_enabled)
+            thread.grad_enabled = self._mode
+        self._entered = True
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -85,9 +91,13 @@ class set_grad_enabled:  # noqa: N801 - PyTorch's name
 
 
 class _Mode:
-    """A mode for a ``with`` block and a decorator for functions."""
+    """A mode for a ``with`` block and a decorator for functions and generators."""
 
     _enabled: bool
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """The mode, or with a function (``@no_grad`` without parentheses) the function inside it."""
+        return super().__new__(cls) if function is None else _inside(cls, function)
 
     def __init__(self) -> None:
         self._previous: list[bool] = []
@@ -106,14 +116,33 @@ class _Mode:
 
 
 def _inside(mode: Callable[[], Any], function: F) -> F:
-    """The function, each call of it inside a fresh ``mode()``."""
+    """The function, each call of it, or each step of a generator, inside a fresh ``mode()``."""
 
     @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
         with mode():
             return function(*args, **kwargs)
 
-    return wrapped  # type: ignore[return-value]
+    @functools.wraps(function)
+    def steps(*args: Any, **kwargs: Any) -> Any:
+        generator = function(*args, **kwargs)
+        resume = functools.partial(next, generator)
+        while True:
+            with mode():
+                try:
+                    value = resume()
+                except StopIteration as stop:
+                    return stop.value
+            try:
+                resume = functools.partial(generator.send, (yield value))
+            except GeneratorExit:
+                with mode():
+                    generator.close()
+                raise
+            except BaseException as error:  # what the consumer throws in belongs to the generator
+                resume = functools.partial(generator.throw, error)
+
+    return steps if inspect.isgeneratorfunction(function) else call  # type: ignore[return-value]
 
 
 class no_grad(_Mode):  # noqa: N801 - PyTorch's name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite.autograd.modes import thread
+from tinygrad_lite.autograd.modes import silently, thread
 
 if TYPE_CHECKING:
     from tinygrad_lite._tensor import TensorMethods
@@ -25,6 +25,9 @@ Array = NDArray[Any]
 
 NUMPY: dict[Any, Callable[..., Any]] = {}
 """What ``np.f(tensor)`` runs: by NumPy function, ufunc, or ``(ufunc, method name)``."""
+
+CHANGING = {np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask}
+"""NumPy functions that change an argument, which would go unnoticed here."""
 
 
 class Tensor(TensorMethods):
@@ -257,6 +260,8 @@ class Tensor(TensorMethods):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
+        if method == "at":
+            raise _changes(f"{ufunc.__name__}.at")
         call = NUMPY.get(ufunc if method == "__call__" else (ufunc, method))
         result = call(*inputs, **kwargs) if call else _plain(function, inputs, kwargs)
         return result if out is None else _into(out[0], result)
@@ -264,8 +269,12 @@ class Tensor(TensorMethods):
     def __array_function__(
         self, function: Callable[..., Any], types: Sequence[type], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Any:
+        out = kwargs.pop("out", None)
+        if function in CHANGING:
+            raise _changes(function.__name__)
         call = NUMPY.get(function)
-        return call(*args, **kwargs) if call else _plain(function, args, kwargs)
+        result = call(*args, **kwargs) if call else _plain(function, args, kwargs)
+        return result if out is None else _into(out, result)
 
 
 def wrap(array: Array, kind: type[Tensor] = Tensor, version: list[int] | None = None) -> Tensor:
@@ -313,7 +322,11 @@ def _plain(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, 
         raise TypeError(
             f"np.{name} has no derivative here: call it on tensor.detach(), or write it with operations of tl"
         )
-    return thread.run(function, *as_array(tuple(args)), **{key: as_array(value) for key, value in kwargs.items()})
+    return silently(function, *as_array(tuple(args)), **{key: as_array(value) for key, value in kwargs.items()})
+
+
+def _changes(name: str) -> TypeError:
+    return TypeError(f"np.{name} would change a tensor unnoticed: use tensor[index] = value, copy_() or fill_()")
 
 
 def _into(out: Any, result: Tensor) -> Any:

@@ -68,7 +68,7 @@ def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
 def _before(tensor: Tensor, others: Sequence[Any]) -> Tensor:
     """The tensor as it is before the change: if the operation is recorded, in memory that the change spares."""
     needs = tensor._requires_grad or any(isinstance(other, Tensor) and other._requires_grad for other in others)
-    if not (needs and thread.grad_enabled) or tensor.is_leaf and tensor._requires_grad:
+    if not (needs and thread.grad_enabled) or (tensor.is_leaf and tensor._requires_grad):
         return tensor
     before = wrap(np.copy(tensor._array))
     before._node, before._requires_grad = tensor._node, tensor._requires_grad
