@@ -63,7 +63,7 @@ def distinct(*shape):
 
 
 def probability(*shape):
-    return uniform(0.25, 0.75, shape)
+    return uniform(0.35, 0.65, shape)
 
 
 def whole(*shape):

@@ -461,3 +461,52 @@ def test_in_place_steps_have_the_gradients_of_the_steps_written_out(names, shape
         return y
 
     check(on_tensors, on_arrays, [numbers(shape, seed), numbers(other, seed + 1)], seed)
+
+
+VIEWS = {
+    "tail": (lambda x: x[1:], lambda x: x[1:]),
+    "flat": (lambda x: x.reshape(-1), lambda x: np.reshape(x, -1)),
+    "transposed": (lambda x: x.T, lambda x: x.T),
+    "same": (lambda x: x.view(x.shape), lambda x: x[:]),
+}
+
+
+@st.composite
+def programs(draw):
+    """Steps over values of a few shapes: functions, views that share memory, and changes of older values in place."""
+    shapes, steps = [(3, 2), (3, 2)], []
+    for _ in range(draw(st.integers(2, 8))):
+        i = draw(st.integers(0, len(shapes) - 1))
+        table = draw(st.sampled_from([UNARY, BINARY, VIEWS, None]))
+        if table is None:
+            steps.append((None, (i,)))
+            continue
+        operands = (i,)
+        if table is BINARY:
+            operands = (i, draw(st.sampled_from([j for j, shape in enumerate(shapes) if shape == shapes[i]])))
+        functions = table[draw(st.sampled_from(sorted(table)))]
+        steps.append((functions, operands))
+        shapes.append(functions[1](*(np.ones(shapes[j]) for j in operands)).shape)
+    return steps
+
+
+def run(steps, values, spelling, sine):
+    values = list(values)
+    for functions, operands in steps:
+        if functions is None:
+            with tl.no_grad():
+                values[operands[0]] += 0.5
+        else:
+            values.append(functions[spelling](*(values[j] for j in operands)))
+    return sum(sine(value).sum() for value in values)
+
+
+@for_any(programs(), seeds, examples=200)
+def test_a_change_in_place_never_gives_a_wrong_gradient(steps, seed):
+    """An unrecorded change either is noticed by backward, or touched nothing that backward reads."""
+    arrays = [numbers((3, 2), seed + i, 0.1, 0.9) for i in range(2)]
+    try:
+        check(lambda *xs: run(steps, xs, 0, tl.sin), lambda *xs: np.asarray(run(steps, xs, 1, np.sin)), arrays, seed)
+    except RuntimeError as error:
+        if "changed in place" not in str(error):
+            raise

@@ -159,7 +159,7 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
     if create_graph and not thread.grad_enabled:
         with set_grad_enabled(True):
             return _propagate(roots, targets, retain_graph, create_graph)
-    order = _consumers_first([place for place, _ in roots if isinstance(place, Node)])
+    order = _consumers_first([place for place, _ in roots if place.__class__ is Node])
     needed = None if targets is None else _leading_to(targets, order)
     found: Gradients = {}
     cotangents: Gradients = {}

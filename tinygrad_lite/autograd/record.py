@@ -42,7 +42,7 @@ def _call_one(this: Primitive) -> Callable[..., Any]:
             input = convert(input, dtype=dtypes.float32)
         x = input._array
         try:
-            result = thread.run(forward, x, **params)
+            result = thread.run(forward, x, **params) if params else thread.run(forward, x)
         except ValueError as error:
             raise this.explain(error, (x,)) from error
         if result.__class__ is not ndarray:
@@ -103,7 +103,7 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
             input, other = to_result_type(input, other, floats=floats)
             x, y = input._array, other._array
         try:
-            result = thread.run(forward, x, y, **params)
+            result = thread.run(forward, x, y, **params) if params else thread.run(forward, x, y)
         except ValueError as error:
             raise this.explain(error, (x, y)) from error
         if result.__class__ is not ndarray:
@@ -176,21 +176,21 @@ def _record(
     shapes: list[tuple[int, ...]] = []
     saved: list[Any] = [out._array if keeps[0] else NOT_SAVED]
     versions = [(out._version, out._version[0])] if keeps[0] else []
-    for tensor, keep in zip(inputs, keeps[1:], strict=True):
+    for i, tensor in enumerate(inputs):
         if tensor is None:
             edges.append(None)
             shapes.append(())
             saved.append(None)
             continue
         array = tensor._array
-        if tensor._requires_grad:
-            if not this.has_rule(len(edges)):
-                raise RuntimeError(f"{this.title} has no derivative for '{this.input_name(len(edges))}': detach() it")
+        if not tensor._requires_grad:
+            edges.append(None)
+        elif this.has_rule(i):
             edges.append(tensor._node or tensor)
         else:
-            edges.append(None)
+            raise RuntimeError(f"{this.title} has no derivative for '{this.input_name(i)}': detach() it")
         shapes.append(array.shape)
-        if keep:
+        if keeps[i + 1]:
             saved.append(array)
             versions.append((tensor._version, tensor._version[0]))
         else:

@@ -62,8 +62,10 @@ class Tensor(TensorMethods):
     def __init__(self, data: Any) -> None:
         if isinstance(data, (int, float)):
             raise TypeError("Tensor(data) takes a list or an array: for a shape, use empty(), zeros() or randn()")
-        array = data._array if isinstance(data, Tensor) else np.array(data, dtype=np.float32)
-        _initialise(self, array)
+        self._array = data._array if isinstance(data, Tensor) else np.array(data, dtype=np.float32)
+        self._grad = self._node = None
+        self._requires_grad = False
+        self._version = [0, False]
 
     # ---- the array
 
@@ -280,16 +282,12 @@ class Tensor(TensorMethods):
 def wrap(array: Array, kind: type[Tensor] = Tensor, version: list[int] | None = None) -> Tensor:
     """A leaf of class ``kind`` around this very array; it needs no gradient."""
     tensor = kind.__new__(kind)
-    _initialise(tensor, array, version)
-    return tensor
-
-
-def _initialise(tensor: Tensor, array: Array, version: list[int] | None = None) -> None:
     tensor._array = array
     tensor._grad = None
     tensor._node = None
     tensor._requires_grad = False
     tensor._version = [0, False] if version is None else version
+    return tensor
 
 
 def _rebuild(kind: type[Tensor], array: Array, requires_grad: bool) -> Tensor:

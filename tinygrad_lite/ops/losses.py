@@ -17,7 +17,7 @@ from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.ops.elementwise import sigmoid
 from tinygrad_lite.ops.indexing import gather, in_range
-from tinygrad_lite.ops.softmax import largest, log_softmax, softmax, total
+from tinygrad_lite.ops.softmax import _softmax, largest, log_softmax, total
 
 __all__ = ["binary_cross_entropy", "check_reduction", "cross_entropy", "logistic_loss", "nll_loss", "reduce"]
 
@@ -109,7 +109,7 @@ def _cross_entropy(input, target, *, reduction):
 def _(g, out, x, target, reduction):
     one_hot = target[:, None] == np.arange(x.shape[1])
     each = _each(g, reduction, target.shape)
-    return (softmax(x, 1) - one_hot) * (each[:, None] if reduction == "none" else each)
+    return (_softmax(x, axis=1) - one_hot) * (each[:, None] if reduction == "none" else each)
 
 
 def nll_loss(

@@ -80,7 +80,8 @@ class SGD(Optimizer):
 
     def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: ParameterGroup) -> None:
         lr, momentum = float(group["lr"]), float(group["momentum"])
-        gradient = self._objective_gradient(parameter, gradient, float(group["weight_decay"]), group["maximize"])
+        if group["weight_decay"] or group["maximize"]:
+            gradient = self._objective_gradient(parameter, gradient, float(group["weight_decay"]), group["maximize"])
         if not momentum:
             self._move(parameter, gradient, lr)
             return
