@@ -45,7 +45,9 @@ def predicted_images(
     figure.suptitle(title)
     for axes, image, label, guess in zip(figure.subplots(1, len(images)), images, labels, predicted, strict=True):
         axes.imshow(image, cmap="gray_r")
-        axes.set_title(f"{names[guess]}\n(is {names[label]})", fontsize=9, color="black" if guess == label else "tab:red")
+        axes.set_title(
+            f"{names[guess]}\n(is {names[label]})", fontsize=9, color="black" if guess == label else "tab:red"
+        )
         axes.set_axis_off()
     return figure
 

@@ -68,7 +68,9 @@ def test_an_unknown_document_is_an_error_of_the_command_line(capsys):
 
 
 def test_a_missing_extra_is_named():
-    hidden = "import sys; sys.modules['matplotlib'] = None; import runpy; runpy.run_module('examples', run_name='__main__')"
+    hidden = (
+        "import sys; sys.modules['matplotlib'] = None; import runpy; runpy.run_module('examples', run_name='__main__')"
+    )
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True)
     assert done.returncode == 1
     assert "pip install 'tinygrad_lite[examples]'" in done.stderr
