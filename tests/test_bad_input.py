@@ -114,7 +114,6 @@ OUT_OF_RANGE = {
     "index tensor": lambda x: x[tl.tensor([0, -3])],
     "mask": lambda x: x[tl.tensor([True, False, True])],
     "float index": lambda x: x[1.0],
-    "string index": lambda x: x["a"],
     "assigned index": lambda x: x.__setitem__(2, 0.0),
 }
 
@@ -123,6 +122,14 @@ OUT_OF_RANGE = {
 def test_out_of_range(name):
     with pytest.raises(IndexError):
         OUT_OF_RANGE[name](zeros(2, 3))
+
+
+@pytest.mark.parametrize("key", ["a", object(), 1j], ids=lambda key: type(key).__name__)
+def test_indices_of_no_kind_that_exists(key):
+    with pytest.raises((TypeError, IndexError)):
+        zeros(2, 3)[key]
+    with pytest.raises((TypeError, IndexError)):
+        zeros(2, 3)[key] = 1.0
 
 
 @pytest.mark.parametrize("wrong", [3, -1, 10**12])

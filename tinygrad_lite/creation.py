@@ -51,11 +51,12 @@ def tensor(data: Any, dtype: DTypeLike = None, requires_grad: bool = False) -> T
     Raises
     ------
     ValueError
-        For a ragged list.
+        For a ragged list, a list of strings, and integers beyond int64.
     TypeError
-        For strings, objects, None and complex numbers.
+        For a string, complex numbers, and arrays of dtypes that are not supported.
     RuntimeError
-        If an integer or bool tensor shall require grad.
+        For None and other objects, for a number that does not fit the dtype, and if an integer or
+        bool tensor shall require grad.
 
     Examples
     --------
@@ -93,6 +94,8 @@ def from_numpy(ndarray: Array) -> Tensor:
     ------
     TypeError
         If it is no ndarray, or its dtype is not supported.
+    ValueError
+        If its byte order is not the machine's.
 
     Examples
     --------
@@ -103,7 +106,8 @@ def from_numpy(ndarray: Array) -> Tensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected an ndarray, not {type(ndarray).__name__}; use tensor() for other data")
-    dtypes.as_dtype(ndarray.dtype)
+    if dtypes.as_dtype(ndarray.dtype) != ndarray.dtype:
+        raise ValueError(f"from_numpy: {ndarray.dtype} has a foreign byte order; use tensor(), which converts")
     return wrap(ndarray)
 
 
@@ -140,12 +144,34 @@ def _array_of_python(data: Any, wanted: np.dtype[Any] | None) -> Array:
         array = np.array(data)
     except ValueError as error:
         raise ValueError(f"tensor: a ragged list: every row must have the same length ({error})") from None
-    if array.dtype.kind not in "buif" or (array.dtype.kind == "u" and array.dtype != np.uint8):
-        kind = ValueError if array.dtype.kind in "US" else TypeError if array.dtype.kind == "c" else RuntimeError
+    if array.dtype == np.uint64 or (array.dtype == object and all(isinstance(n, int) for n in array.flat)):
+        raise ValueError("tensor: an integer is too large for int64")
+    if array.dtype.kind not in "buif":
+        kind = _ERRORS.get((array.dtype.kind, isinstance(data, (list, tuple))), RuntimeError)
         raise kind(f"tensor: expected numbers, got {type(data).__name__} with dtype {array.dtype}")
-    if wanted is None and array.dtype.kind == "f":
+    if wanted is None and array.dtype.kind == "f" and not isinstance(_first(data), np.generic):
         wanted = dtypes.float32
+    if wanted is not None and array.size:
+        for extreme in (array.min(), array.max()):
+            dtypes.check_number("tensor", extreme.item(), wanted)
     return array.astype(wanted or dtypes.as_dtype(array.dtype), copy=False)
+
+
+_ERRORS = {
+    ("U", False): TypeError,
+    ("U", True): ValueError,
+    ("S", False): TypeError,
+    ("S", True): ValueError,
+    ("c", False): TypeError,
+    ("c", True): TypeError,
+}
+"""What PyTorch raises for data of a kind, alone or in a list; for any other a RuntimeError."""
+
+
+def _first(data: Any) -> Any:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return data
 
 
 def _holds_arrays(data: Any) -> bool:
@@ -221,6 +247,7 @@ def full(size: Any, fill_value: float, dtype: DTypeLike = None, requires_grad: b
     tensor([7, 7])
     """
     wanted = dtypes.scalar_dtype(fill_value) if dtype is None else dtypes.as_dtype(dtype)
+    dtypes.check_number("full", fill_value, wanted)
     return _leaf(np.full(_shape((size,)), fill_value, wanted), requires_grad)
 
 
@@ -269,6 +296,8 @@ def eye(n: int, m: int | None = None, dtype: DTypeLike = None, requires_grad: bo
     tensor([[1., 0.],
             [0., 1.]])
     """
+    if min(n, n if m is None else m) < 0:
+        raise RuntimeError(f"eye: a size cannot be negative: {n}, {m}")
     return _leaf(np.eye(n, m, dtype=_float_by_default(dtype)), requires_grad)
 
 

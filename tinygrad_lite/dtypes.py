@@ -130,6 +130,20 @@ def result_type(*operands: Any) -> np.dtype[Any]:
     return combine(rank_and_dtype(operand) for operand in operands)
 
 
+def check_number(name: str, value: object, dtype: np.dtype[Any]) -> None:
+    """Raise if a Python number does not fit into an integer dtype, where ``name`` would put it.
+
+    Raises
+    ------
+    RuntimeError
+        For a number beyond the range of the dtype, inf and nan.
+    """
+    if dtype.kind in "iu" and isinstance(value, (int, float)):
+        limits = np.iinfo(dtype)
+        if not limits.min <= value <= limits.max:
+            raise RuntimeError(f"{name}: {value} does not fit into {dtype}, from {limits.min} to {limits.max}")
+
+
 def rank_and_dtype(operand: Any) -> tuple[int, np.dtype[Any]]:
     """How strongly an operand's dtype counts, and the dtype: see :func:`combine`."""
     if isinstance(operand, (bool, int, float)):  # np.float64 is a float, and counts as one

@@ -33,15 +33,22 @@ __all__ = [
 ]
 
 
-def _comparison(ufunc: np.ufunc, name: str, meaning: str) -> Any:
-    """A primitive without derivative: an elementwise ufunc under PyTorch's name."""
+def _comparison(ufunc: np.ufunc, name: str, meaning: str, on_floats: type[Exception] | None = None) -> Any:
+    """A primitive without derivative: an elementwise ufunc under PyTorch's name, which may refuse floats."""
+
+    def check(dtype: np.dtype[Any]) -> None:
+        if on_floats is not None and dtype.kind == "f":
+            raise on_floats(f"{name} of {dtype}: only bools and integers have bits; compare first, as in x > 0")
+
     if ufunc.nin == 1:
 
         def forward(input: Any) -> Any:
+            check(input.dtype)
             return ufunc(input)
     else:
 
         def forward(input: Any, other: Any) -> Any:  # type: ignore[misc]
+            check(input.dtype)
             return ufunc(input, other)
 
     forward.__name__ = forward.__qualname__ = name
@@ -59,13 +66,13 @@ logical_and = _comparison(np.logical_and, "logical_and", "Whether both are true 
 logical_or = _comparison(np.logical_or, "logical_or", "Whether at least one is true (not 0)")
 logical_xor = _comparison(np.logical_xor, "logical_xor", "Whether exactly one is true (not 0)")
 logical_not = _comparison(np.logical_not, "logical_not", "Whether it is false (0)")
-bitwise_and = _comparison(np.bitwise_and, "bitwise_and", "``input & other`` of bools or integers")
-bitwise_or = _comparison(np.bitwise_or, "bitwise_or", "``input | other`` of bools or integers")
-bitwise_xor = _comparison(np.bitwise_xor, "bitwise_xor", "``input ^ other`` of bools or integers")
-bitwise_not = _comparison(np.invert, "bitwise_not", "``~input`` of bools or integers")
 isnan = _comparison(np.isnan, "isnan", "Whether it is not a number")
 isinf = _comparison(np.isinf, "isinf", "Whether it is inf or -inf")
 isfinite = _comparison(np.isfinite, "isfinite", "Whether it is neither infinite nor nan")
+bitwise_and = _comparison(np.bitwise_and, "bitwise_and", "``input & other`` of bools or integers", RuntimeError)
+bitwise_or = _comparison(np.bitwise_or, "bitwise_or", "``input | other`` of bools or integers", RuntimeError)
+bitwise_xor = _comparison(np.bitwise_xor, "bitwise_xor", "``input ^ other`` of bools or integers", RuntimeError)
+bitwise_not = _comparison(np.invert, "bitwise_not", "``~input`` of bools or integers", TypeError)
 
 
 def same(input: Tensor, other: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import as_operand, convert, to_result_type
 from tinygrad_lite.autograd.tensor import Tensor
-from tinygrad_lite.dtypes import result_type
+from tinygrad_lite.dtypes import check_number, result_type
 
 __all__ = [
     "abs",
@@ -85,7 +85,7 @@ def _(g, out, x, y):
 
 @primitive(np.subtract, casts="common")
 def sub(input: Any, other: Any) -> Any:
-    """``input - other``.
+    """``input - other``; bools have no difference.
 
     Examples
     --------
@@ -93,7 +93,10 @@ def sub(input: Any, other: Any) -> Any:
     >>> tl.sub(tl.tensor([1.0, 2.0]), 1)
     tensor([0., 1.])
     """
-    return np.subtract(input, other)
+    try:
+        return np.subtract(input, other)
+    except TypeError as error:
+        raise RuntimeError("sub: bools have no difference: use ^ for where they differ, ~ to invert a mask") from error
 
 
 @sub.vjp(0)
@@ -156,18 +159,39 @@ def _(g, out, x, y):
 def floor_divide(input: Any, other: Any) -> Any:
     """``input // other``, rounded towards minus infinity; it passes no gradient.
 
+    Raises
+    ------
+    RuntimeError
+        For an integer divided by zero.
+
     Examples
     --------
     >>> import tinygrad_lite as tl
     >>> tl.floor_divide(tl.tensor([5, -5]), 2)
     tensor([ 2, -3])
     """
-    return np.floor_divide(input, other)
+    return _whole(np.floor_divide, input, other)
+
+
+def _whole(divide, input, other):
+    """A division with rest: floats by zero are inf or nan, integers by zero an error."""
+    if input.dtype.kind == "f":
+        return divide(input, other)
+    try:
+        with np.errstate(divide="raise"):
+            return divide(input, other)
+    except FloatingPointError:
+        raise RuntimeError(f"{divide.__name__}: integers cannot be divided by zero; convert with .float()") from None
 
 
 @primitive(np.remainder, saves="input other", casts="common")
 def remainder(input: Any, other: Any) -> Any:
     """``input % other``, with the sign of ``other``.
+
+    Raises
+    ------
+    RuntimeError
+        For an integer divided by zero.
 
     Examples
     --------
@@ -175,7 +199,7 @@ def remainder(input: Any, other: Any) -> Any:
     >>> tl.remainder(tl.tensor([5.0, -5.0]), 3)
     tensor([2., 1.])
     """
-    return np.remainder(input, other)
+    return _whole(np.remainder, input, other)
 
 
 @remainder.vjp(0)
@@ -185,12 +209,12 @@ def _(g, out, x, y):
 
 @remainder.vjp(1)
 def _(g, out, x, y):
-    return -g * np.floor(x / y)
+    return -g * np.floor_divide(x, y)
 
 
 @primitive(np.negative, casts="common")
 def neg(input: Any) -> Any:
-    """``-input``.
+    """``-input``; bools have no negative.
 
     Examples
     --------
@@ -198,7 +222,10 @@ def neg(input: Any) -> Any:
     >>> tl.neg(tl.tensor([1.0, -2.0]))
     tensor([-1.,  2.])
     """
-    return np.negative(input)
+    try:
+        return np.negative(input)
+    except TypeError as error:
+        raise RuntimeError("neg: bools have no negative: use ~ (logical_not) to invert a mask") from error
 
 
 @neg.vjp(0)
@@ -231,8 +258,8 @@ def _power(input, exponent):
 
 @_power.vjp(0)
 def _(g, out, x, y):
-    # where y is 0 the derivative is 0: the exponent 1 keeps 0 * 0**-1 from being nan
-    return g * y * np.power(x, np.where(y == 0, 1, y - 1))
+    # where y is 0 the derivative is 0: the base 1 keeps 0 * 0**-1 from being nan
+    return g * y * np.power(np.where((y == 0) & ((x == 0) | np.isnan(x)), 1, x), y - 1)
 
 
 @_power.vjp(1)
@@ -255,14 +282,21 @@ def pow(input: Any, exponent: Any) -> Any:
     >>> tl.pow(tl.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    if isinstance(exponent, (int, float)) and exponent == 2 and isinstance(input, Tensor):
-        return square(input)
+    if isinstance(exponent, (int, float)) and isinstance(input, Tensor):
+        if exponent == 2:
+            return square(input)
+        dtype = result_type(input, exponent)
+        if dtype.kind != "f" and exponent < 0:
+            raise RuntimeError(f"pow: {input.dtype} to the negative power {exponent}; convert with .float() first")
+        check_number("pow", exponent, dtype)
+        if dtype.kind == "b":
+            return input if exponent else np.ones_like(input)
     return _power(input, exponent)
 
 
 @primitive(np.square, saves="input", casts="common")
 def square(input: Any) -> Any:
-    """``input * input``.
+    """``input * input``; of bools in int64.
 
     Examples
     --------
@@ -270,7 +304,7 @@ def square(input: Any) -> Any:
     >>> tl.square(tl.tensor([1.0, -3.0]))
     tensor([1., 9.])
     """
-    return np.square(input)
+    return np.square(input if input.dtype.kind != "b" else np.asarray(input, np.int64))
 
 
 @square.vjp(0)
@@ -466,7 +500,7 @@ def _(g, out, x):
 
 @primitive(saves="out", casts="common")
 def relu(input: Any) -> Any:
-    """``max(input, 0)`` (document 001); the derivative at 0 is 0, as in PyTorch.
+    """``max(input, 0)`` (document 001); the derivative at 0 is 0, as in PyTorch. Not for bools.
 
     Examples
     --------
@@ -474,6 +508,8 @@ def relu(input: Any) -> Any:
     >>> tl.relu(tl.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
+    if input.dtype.kind == "b":
+        raise RuntimeError("relu of bool: convert with .float() first")
     return np.maximum(input, 0)
 
 
@@ -606,6 +642,8 @@ def where(condition: Any, input: Any, other: Any) -> Any:
     if getattr(condition, "dtype", None) != np.bool_:
         raise RuntimeError("where: the condition must be a bool tensor, as a comparison gives")
     dtype = result_type(input, other)
+    for value in (input, other):
+        check_number("where", value, dtype)
     input, other = (as_operand("where", value, dtype) for value in (input, other))
     return _where(condition, *to_result_type(input, other))
 
@@ -634,7 +672,7 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     Raises
     ------
     RuntimeError
-        If both bounds are missing.
+        If both bounds are missing, or one does not fit the dtype.
 
     Examples
     --------
@@ -649,7 +687,10 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     if any(isinstance(bound, Tensor) for bound in bounds):
         input = input if min is None else where(input < min, min, input)
         return input if max is None else where(input > max, max, input)
-    return _clip(convert(input, dtype=result_type(input, *bounds)), min=min, max=max)
+    dtype = result_type(input, *bounds)
+    for bound in bounds:
+        check_number("clamp", bound, dtype)
+    return _clip(convert(input, dtype=dtype), min=min, max=max)
 
 
 @implements(np.clip)
@@ -684,7 +725,7 @@ round = _step(np.rint, "round", "The nearest integer, halves to even", "tensor([
 
 @primitive(np.sign, casts="common")
 def sign(input: Any) -> Any:
-    """-1, 0 or 1; the derivative is 0.
+    """-1, 0 or 1, and nan for nan; a bool is its own sign. The derivative is 0.
 
     Examples
     --------
@@ -692,7 +733,7 @@ def sign(input: Any) -> Any:
     >>> tl.sign(tl.tensor([-1.5, 0.0, 2.5]))
     tensor([-1.,  0.,  1.])
     """
-    return np.sign(input)
+    return np.sign(input) if input.dtype.kind != "b" else np.array(input, like=input)
 
 
 @sign.vjp(0)

@@ -103,13 +103,20 @@ def parse_key(key: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
     Raises
     ------
     IndexError
-        For floats and other things that do not index.
+        For floats and other numbers that do not index.
+    TypeError
+        For strings and other things that are no numbers.
+    ValueError
+        For a slice with step 0.
     """
     parts: list[Any] = []
     arrays: list[Tensor] = []
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, slice):
-            parts.append(slice(*(None if n is None else n.__index__() for n in (part.start, part.stop, part.step))))
+            start, stop, step = (None if n is None else n.__index__() for n in (part.start, part.stop, part.step))
+            if step == 0:
+                raise ValueError("the step of a slice cannot be 0")
+            parts.append(slice(start, stop, step))
         elif part is None or part is Ellipsis:
             parts.append(part)
         elif _is_integer(part):
@@ -131,7 +138,8 @@ def _index_array(part: Any) -> Tensor:
     if array.size == 0 and not isinstance(part, Tensor):
         array = array.astype(np.int64)
     if array.dtype.kind not in "iub":
-        raise IndexError(f"tensors are indexed by integers, bools, slices, None and Ellipsis, not by {array.dtype}")
+        error = IndexError if array.dtype.kind in "fc" else TypeError
+        raise error(f"tensors are indexed by integers, bools, slices, None and Ellipsis, not by {array.dtype}")
     return part if isinstance(part, Tensor) else wrap(array)
 
 
@@ -183,7 +191,7 @@ def with_items(input: Any, key: Any, values: Any) -> Any:
     key, arrays = parse_key(key)
     if arrays and any(isinstance(part, int) for part in key):
         selecting = _selecting(key, arrays)
-        selected = put(_slice(input, key=_as_view(selecting)), values, *arrays, key=_remaining(key))
+        selected = put(_take(input, key=_as_view(selecting)), values, *arrays, key=_remaining(key))
         return put(input, selected, key=selecting)
     return put(input, values, *arrays, key=key)
 
@@ -278,6 +286,11 @@ def gather(input: Any, dim: int, index: Any) -> Any:
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """The slices along ``dim`` that a 1-D index names.
 
+    Raises
+    ------
+    RuntimeError
+        If the index names slices that the input does not have.
+
     Examples
     --------
     >>> import tinygrad_lite as tl
@@ -287,11 +300,18 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     """
     if not -input.ndim <= dim < input.ndim:
         raise IndexError(f"index_select: dim {dim} is out of range for {input.ndim} dimensions")
-    return getitem(input, (slice(None),) * (dim % input.ndim) + (index,))
+    axis = dim % input.ndim
+    index = in_range(index, size=input.shape[axis], error=RuntimeError, name=f"index_select along dim {dim}: index")
+    return getitem(input, (slice(None),) * axis + (index,))
 
 
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """A copy with ``value`` where the mask holds.
+
+    Raises
+    ------
+    RuntimeError
+        If the mask is not bool or does not broadcast with the input, or the value does not fit its dtype.
 
     Examples
     --------
@@ -299,15 +319,23 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     >>> tl.masked_fill(tl.tensor([1.0, 2.0]), tl.tensor([True, False]), 0)
     tensor([0., 2.])
     """
-    return np.where(mask, convert(as_operand("masked_fill", value, input.dtype), dtype=input.dtype), input)
+    if mask.dtype != dtypes.bool_:
+        raise RuntimeError(f"masked_fill: the mask must be bool, as a comparison gives, not {mask.dtype}")
+    dtypes.check_number("masked_fill", value, input.dtype)
+    value = convert(as_operand("masked_fill", value, input.dtype), dtype=input.dtype)
+    try:
+        return np.where(mask, value, input)
+    except RuntimeError as error:
+        shapes = f"mask {mask.shape}, value {value.shape} and input {input.shape}"
+        raise RuntimeError(f"masked_fill: {shapes} cannot be broadcast together") from error
 
 
-def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+def one_hot(input: Any, num_classes: int = -1) -> Any:
     """Class indices as rows of zeros with a single one; int64.
 
     Parameters
     ----------
-    tensor : int64 Tensor
+    input : int64 Tensor
         Class indices, any shape.
     num_classes : int
         The length of a row; -1: the largest index plus one.
@@ -324,11 +352,11 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
-    if tensor.dtype != dtypes.int64:
-        raise RuntimeError(f"one_hot: class indices must be int64, not {tensor.dtype}")
+    if input.dtype != dtypes.int64:
+        raise RuntimeError(f"one_hot: class indices must be int64, not {input.dtype}")
     if num_classes == -1:
-        if not tensor.numel():
+        if not input.numel():
             raise RuntimeError("one_hot: num_classes cannot be found out from an empty tensor")
-        num_classes = int(np.max(tensor)) + 1
-    tensor = in_range(tensor, size=num_classes, error=RuntimeError, name="one_hot: class")
-    return convert(np.expand_dims(tensor, -1) == np.arange(num_classes), dtype=dtypes.int64)
+        num_classes = int(np.max(input)) + 1
+    input = in_range(input, size=num_classes, error=RuntimeError, name="one_hot: class")
+    return convert(np.expand_dims(input, -1) == np.arange(num_classes), dtype=dtypes.int64)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.record import as_operand, convert
 from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.ops import elementwise
-from tinygrad_lite.ops.indexing import with_items
-from tinygrad_lite.ops.shape import broadcast_to
+from tinygrad_lite.ops.indexing import getitem, with_items
+from tinygrad_lite.ops.shape import expand_to
 
 __all__: list[str] = []  # methods of Tensor, not functions: _tensor.py names them
 
@@ -24,8 +25,11 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
     ------
     RuntimeError
         For a leaf that requires grad (its gradient would belong to no value it has), a recorded
-        change of memory that views share, another shape, or a dtype that would lose the kind.
+        change of memory that views share, memory that is read-only (as that of expand()), another
+        shape, or a dtype that would lose the kind.
     """
+    if not tensor._array.flags.writeable:
+        raise RuntimeError(f"{name} changes read-only memory, as of an expanded tensor: use clone() first")
     recorded = thread.grad_enabled and (tensor._requires_grad or result._requires_grad)
     if recorded and tensor._requires_grad and tensor._node is None:
         raise RuntimeError(
@@ -42,10 +46,20 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
             raise RuntimeError(f"{name}: the result is {result.dtype} and cannot be put into {tensor.dtype}")
         result = convert(result, dtype=tensor.dtype)
     if recorded:
-        tensor._node, tensor._requires_grad = result._node, result._requires_grad
+        _take_place(tensor, result)
     np.copyto(tensor._array, result._array)
     tensor._version[0] += 1
     return tensor
+
+
+def _take_place(tensor: Tensor, result: Tensor) -> None:
+    """Give ``tensor`` the place of ``result`` in the graph."""
+    if result._requires_grad and result._node is None:
+        result = elementwise.clone(result)  # a leaf stays the leaf it is
+    if tensor._node is not None and tensor._node.retained is not None and result._node is not None:
+        tensor._node.retained = None
+        result._node.retain(tensor)
+    tensor._node, tensor._requires_grad = result._node, result._requires_grad
 
 
 def _fits(found: np.dtype[Any], place: np.dtype[Any]) -> bool:
@@ -94,12 +108,20 @@ def copy_(tensor: Tensor, src: Any) -> Tensor:
     >>> tl.zeros(2).copy_(tl.tensor([1, 2]))
     tensor([1., 2.])
     """
-    source = convert(as_operand("copy_", src, tensor.dtype), dtype=tensor.dtype)
-    return assign(tensor, source if source.shape == tensor.shape else broadcast_to(source, tensor.shape), "copy_")
+    return _overwrite(tensor, src, "copy_")
+
+
+def _overwrite(tensor: Tensor, src: Any, name: str) -> Tensor:
+    dtypes.check_number(name, src, tensor.dtype)
+    source = convert(as_operand(name, src, tensor.dtype), dtype=tensor.dtype)
+    if source.shape != tensor.shape:
+        source = expand_to(name, source, tensor.shape)
+    needs = tensor._requires_grad or source._requires_grad
+    return assign(tensor, with_items(tensor, ..., source) if needs and thread.grad_enabled else source, name)
 
 
 def fill_(tensor: Tensor, value: Any) -> Tensor:
-    """One value everywhere.
+    """One value everywhere: a number or a 0-d tensor.
 
     Examples
     --------
@@ -107,7 +129,9 @@ def fill_(tensor: Tensor, value: Any) -> Tensor:
     >>> tl.zeros(2).fill_(7)
     tensor([7., 7.])
     """
-    return copy_(tensor, value)
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"fill_: expected a number or a 0-d tensor, not shape {value.shape}; use copy_()")
+    return _overwrite(tensor, value, "fill_")
 
 
 def zero_(tensor: Tensor) -> Tensor:
@@ -119,10 +143,17 @@ def zero_(tensor: Tensor) -> Tensor:
     >>> tl.ones(2).zero_()
     tensor([0., 0.])
     """
-    return copy_(tensor, 0)
+    return _overwrite(tensor, 0, "zero_")
 
 
 def setitem(tensor: Tensor, key: Any, value: Any) -> None:
     """``tensor[key] = value``, recorded if either requires grad."""
-    source = convert(as_operand("tensor[key] = value", value, tensor.dtype), dtype=tensor.dtype)
-    assign(tensor, with_items(tensor, key, source), "tensor[key] = value")
+    name = "tensor[key] = value"
+    dtypes.check_number(name, value, tensor.dtype)
+    source = convert(as_operand(name, value, tensor.dtype), dtype=tensor.dtype)
+    try:
+        result = with_items(tensor, key, source)
+    except RuntimeError as error:
+        place = getitem(tensor.detach(), key).shape
+        raise RuntimeError(f"{name}: a value of shape {source.shape} does not fit into shape {place}") from error
+    assign(tensor, result, name)

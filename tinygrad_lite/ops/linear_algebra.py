@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -194,8 +195,8 @@ def _(g, out, x, weight, bias):
 
 @_linear.vjp(2)
 def _(g, out, x, weight, bias):
-    if x.ndim == 1:
-        return g
+    if math.prod(g.shape[:-1]) < 32:
+        return g  # the engine sums it down
     rows = _as_matrix(g)
     return np.dot(np.ones(rows.shape[0], rows.dtype), rows)  # ten times faster than a sum over the first axis
 

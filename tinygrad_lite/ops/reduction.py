@@ -69,6 +69,26 @@ def as_axis(input: Any, dim: Dim) -> int | tuple[int, ...] | None:
     return dim if isinstance(dim, int) else tuple(dim) or None
 
 
+def _checked_axis(name: str, input: Any, dim: Dim) -> Any:
+    """:func:`as_axis`, if the input has these dimensions, each named once."""
+    axis, ndim = as_axis(input, dim), np.ndim(input)
+    named = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for d in named:
+        if not -ndim <= d < ndim:
+            raise IndexError(f"{name}: dim {d} is out of range for {ndim} dimensions")
+    if len({d % ndim for d in named}) < len(named):
+        raise RuntimeError(f"{name}: dim {dim} names a dimension twice")
+    return axis
+
+
+def _choice_axis(name: str, input: Any, dim: Dim) -> Any:
+    """:func:`as_axis`, if there is something to choose from along it."""
+    axis = as_axis(input, dim)
+    if 0 in np.shape(input) and not count(np.shape(input), _checked_axis(name, input, dim)):
+        raise IndexError(f"{name}: shape {np.shape(input)} has no elements to choose from along dim {dim}")
+    return axis
+
+
 def spread(g: Any, axis: Any, keepdims: bool, shape: tuple[int, ...]) -> Any:
     """The cotangent of a reduction, broadcast over the axes that it reduced."""
     return np.broadcast_to(g if axis is None or keepdims else np.expand_dims(g, axis), shape)
@@ -76,7 +96,7 @@ def spread(g: Any, axis: Any, keepdims: bool, shape: tuple[int, ...]) -> Any:
 
 def count(shape: tuple[int, ...], axis: Any) -> int:
     """How many elements are reduced to one."""
-    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return math.prod(shape[a] for a in axes)
 
 
@@ -117,12 +137,15 @@ def sum(input: Any, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -
     >>> tl.sum(tl.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
     tensor([3., 7.])
     """
+    axis = as_axis(input, dim)
+    if isinstance(axis, tuple):
+        _checked_axis("sum", input, axis)
     if dtype is None and input.dtype.kind != "f":
         dtype = dtypes.int64
     if dtype is None:
-        return _sum(input, axis=as_axis(input, dim), keepdims=keepdim)
+        return _sum(input, axis=axis, keepdims=keepdim)
     wanted = dtypes.as_dtype(dtype)
-    return convert(_sum(convert(input, dtype=wanted), axis=as_axis(input, dim), keepdims=keepdim), dtype=wanted)
+    return convert(_sum(convert(input, dtype=wanted), axis=axis, keepdims=keepdim), dtype=wanted)
 
 
 @primitive(np.mean)
@@ -182,7 +205,7 @@ def var(
     _need_floats("var", input)
     if isinstance(dim, bool):  # var(input, unbiased)
         dim, unbiased = None, dim
-    axis = as_axis(input, dim)
+    axis = _checked_axis("var", input, dim)
     freedom = count(np.shape(input), axis) - (int(unbiased) if correction is None else correction)
     deviation = input - _mean(input, axis=axis, keepdims=True)
     return _sum(deviation * deviation, axis=axis, keepdims=keepdim) / (freedom if freedom > 0 else 0)
@@ -242,8 +265,7 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     if input.dtype.kind != "f":
         input = convert(input, dtype=dtypes.int64)
     shape = np.shape(input)
-    if not shape:
-        dim = None
+    dim = _checked_axis("prod", input, dim)
     x = flatten(input) if dim is None else movedim(input, dim, 0)
     while x.shape[0] > 1:
         half = x.shape[0] // 2
@@ -296,7 +318,7 @@ def amax(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
     >>> tl.amax(tl.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
     tensor([5., 3.])
     """
-    return _amax(input, axis=as_axis(input, dim), keepdims=keepdim)
+    return _amax(input, axis=None if dim is None else _choice_axis("amax", input, dim), keepdims=keepdim)
 
 
 @numpy_keywords
@@ -309,7 +331,7 @@ def amin(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
     >>> tl.amin(tl.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
     tensor([1., 2.])
     """
-    return _amin(input, axis=as_axis(input, dim), keepdims=keepdim)
+    return _amin(input, axis=None if dim is None else _choice_axis("amin", input, dim), keepdims=keepdim)
 
 
 @primitive(np.argmax)
@@ -332,7 +354,7 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     >>> tl.argmax(tl.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
     tensor([1, 0])
     """
-    return _argmax(input, axis=as_axis(input, dim), keepdims=keepdim)
+    return _argmax(input, axis=_choice_axis("argmax", input, dim), keepdims=keepdim)
 
 
 @numpy_keywords
@@ -345,7 +367,7 @@ def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     >>> tl.argmin(tl.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
     tensor([0, 1])
     """
-    return _argmin(input, axis=as_axis(input, dim), keepdims=keepdim)
+    return _argmin(input, axis=_choice_axis("argmin", input, dim), keepdims=keepdim)
 
 
 @numpy_keywords
@@ -372,7 +394,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """
     if isinstance(dim, Tensor):
         return elementwise.maximum(input, dim)
-    return _amax(input) if dim is None else _extreme(input, _argmax, dim, keepdim)
+    return _amax(input) if dim is None else _extreme("max", input, _argmax, dim, keepdim)
 
 
 @numpy_keywords
@@ -387,11 +409,11 @@ def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """
     if isinstance(dim, Tensor):
         return elementwise.minimum(input, dim)
-    return _amin(input) if dim is None else _extreme(input, _argmin, dim, keepdim)
+    return _amin(input) if dim is None else _extreme("min", input, _argmin, dim, keepdim)
 
 
-def _extreme(input: Any, find: Any, dim: int, keepdim: bool) -> ValuesAndIndices:
-    if np.ndim(input) == 0:
+def _extreme(name: str, input: Any, find: Any, dim: int, keepdim: bool) -> ValuesAndIndices:
+    if _choice_axis(name, input, dim) is None:
         return ValuesAndIndices(elementwise.clone(input), find(input))
     indices = find(input, axis=dim, keepdims=True)
     values = gather(input, dim, indices)

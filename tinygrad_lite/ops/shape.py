@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import to_result_type
-from tinygrad_lite.autograd.tensor import Tensor
+from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.ops.indexing import getitem
 
 __all__ = [
@@ -79,11 +79,15 @@ def reshape(input: Any, *shape: Any) -> Any:
             [2, 3]])
     """
     shape = _sizes(shape)
-    size = math.prod(np.shape(input))
-    known = math.prod(n for n in shape if n != -1)
-    if shape.count(-1) > 1 or (size != known if -1 not in shape else known == 0 or size % known):
-        raise RuntimeError(f"reshape: shape {tuple(shape)} does not hold the {size} elements of {np.shape(input)}")
+    _check_size("reshape", np.shape(input), shape)
     return _reshape(input, shape=shape)
+
+
+def _check_size(name: str, old: tuple[int, ...], new: tuple[int, ...]) -> None:
+    size, known = math.prod(old), math.prod(n for n in new if n != -1)
+    unknown = new.count(-1)
+    if min(new, default=0) < -1 or unknown > 1 or (known == 0 or size % known if unknown else size != known):
+        raise RuntimeError(f"{name}: shape {new} does not hold the {size} elements of {old}")
 
 
 def view(input: Any, *shape: Any) -> Any:
@@ -101,9 +105,11 @@ def view(input: Any, *shape: Any) -> Any:
     tensor([[0, 1],
             [2, 3]])
     """
-    out = reshape(input, *shape)
+    shape = _sizes(shape)
+    _check_size("view", input.shape, shape)
+    out = _reshape(input, shape=shape)
     if not np.may_share_memory(out._array, input._array) and out.numel():
-        raise RuntimeError("view: this tensor's memory has another order; use reshape(), which copies")
+        raise RuntimeError(f"view: the memory of this {input.shape} has another order; use reshape(), which copies")
     return out
 
 
@@ -188,7 +194,7 @@ def _np_expand_dims(a, axis):
 # ---- order of dimensions
 
 
-@primitive(np.transpose, view=True)
+@primitive(view=True)
 def _permute(input, *, axes=None):
     return np.transpose(input, axes)
 
@@ -196,6 +202,11 @@ def _permute(input, *, axes=None):
 @_permute.vjp(0)
 def _(g, out, x, axes=None):
     return np.transpose(g, None if axes is None else tuple(axes.index(dim) for dim in range(len(axes))))
+
+
+@implements(np.transpose)
+def _np_transpose(a, axes=None):
+    return _permute(a) if axes is None else permute(a, tuple(axes))
 
 
 def permute(input: Any, *dims: Any) -> Any:
@@ -232,7 +243,10 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     return _permute(input, axes=tuple(order))
 
 
-swapaxes = implements(np.swapaxes)(transpose)
+@implements(np.swapaxes)
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """Two dimensions swapped: :func:`transpose` under NumPy's name."""
+    return transpose(input, axis0, axis1)
 
 
 @implements(np.moveaxis)
@@ -304,15 +318,20 @@ def expand(input: Any, *sizes: Any) -> Any:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    sizes = _sizes(sizes)
+    return expand_to("expand", input, _sizes(sizes))
+
+
+def expand_to(name: str, input: Any, sizes: tuple[int, ...]) -> Any:
+    """:func:`expand`, with errors in the name of another operation."""
     shape = np.shape(input)
-    new = len(sizes) - len(shape)
-    if new < 0 or -1 in sizes[:new]:
-        raise RuntimeError(f"expand: {sizes} does not say a size for each dimension of {shape}, and for the new ones")
-    return _expand(input, shape=tuple(shape[i - new] if n == -1 else n for i, n in enumerate(sizes)))
+    old = (-1,) * (len(sizes) - len(shape)) + shape  # a new dimension has no size to keep
+    wanted = tuple(o if n == -1 else n for o, n in zip(old, sizes, strict=False))
+    if len(old) > len(sizes) or any(n < 0 or o not in (-1, 1, n) for o, n in zip(old, wanted, strict=True)):
+        raise RuntimeError(f"{name}: {sizes} does not fit shape {shape}: only new dimensions and those of 1 can grow")
+    return _expand(input, shape=wanted)
 
 
-def broadcast_to(input: Any, shape: Sequence[int]) -> Any:
+def broadcast_to(input: Any, size: Sequence[int]) -> Any:
     """The tensor broadcast to a shape, without copies.
 
     Examples
@@ -322,7 +341,7 @@ def broadcast_to(input: Any, shape: Sequence[int]) -> Any:
     tensor([[1, 2],
             [1, 2]])
     """
-    return expand(input, tuple(shape))
+    return expand_to("broadcast_to", input, tuple(size))
 
 
 # ---- joining and splitting
@@ -362,6 +381,8 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     """
     tensors = _of_one_dtype("cat", tensors)
     shapes = [tensor.shape for tensor in tensors]
+    if () in shapes:
+        raise RuntimeError("cat: a 0-d tensor has no dimension to join; use stack()")
     axis = _position("cat", dim, len(shapes[0]))
     if len({(len(s), s[:axis], s[axis + 1 :]) for s in shapes}) > 1:
         raise RuntimeError(f"cat: shapes {', '.join(map(str, shapes))} must agree but for dim {dim}")
@@ -382,26 +403,31 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     shapes = {tensor.shape for tensor in tensors}
     if len(shapes) > 1:
         raise RuntimeError(f"stack: shapes {', '.join(map(str, shapes))} must be equal")
-    return cat([unsqueeze(tensor, dim) for tensor in tensors], dim)
+    axis = _position("stack", dim, tensors[0].ndim + 1)
+    return cat([unsqueeze(tensor, axis) for tensor in tensors], axis)
 
 
 def _of_one_dtype(name: str, tensors: Sequence[Any]) -> list[Tensor]:
     if isinstance(tensors, Tensor) or not all(isinstance(tensor, Tensor) for tensor in tensors):
         raise TypeError(f"{name}: expected a list or tuple of Tensors")
     if not tensors:
-        raise ValueError(f"{name}: expected at least one Tensor")
+        raise (ValueError if name == "cat" else RuntimeError)(f"{name}: expected at least one Tensor")
     return to_result_type(*tensors)
 
 
 @implements(np.concatenate)
 def _np_concatenate(arrays, /, axis=0):
-    tensors = [a if isinstance(a, Tensor) else Tensor(a) for a in arrays]
+    tensors = _as_tensors(arrays)
     return cat([flatten(tensor) for tensor in tensors]) if axis is None else cat(tensors, axis)
 
 
 @implements(np.stack)
 def _np_stack(arrays, axis=0):
-    return stack(list(arrays), axis)
+    return stack(_as_tensors(arrays), axis)
+
+
+def _as_tensors(arrays: Sequence[Any]) -> list[Tensor]:
+    return [a if isinstance(a, Tensor) else wrap(np.asarray(a)) for a in arrays]
 
 
 def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
