@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lite import dtypes
+from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.primitive import implements
 from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
@@ -132,7 +133,8 @@ def _array_of(data: Any, dtype: DTypeLike) -> Array:
         array = np.asarray(data)
     else:
         return _array_of_python(data, wanted)
-    return np.asarray(array, wanted or dtypes.as_dtype(array.dtype))
+    converted: Array = thread.run(np.asarray, array, wanted or dtypes.as_dtype(array.dtype))
+    return converted
 
 
 def _array_of_python(data: Any, wanted: np.dtype[Any] | None) -> Array:
@@ -154,7 +156,8 @@ def _array_of_python(data: Any, wanted: np.dtype[Any] | None) -> Array:
     if wanted is not None and array.size:
         for extreme in (array.min(), array.max()):
             dtypes.check_number("tensor", extreme.item(), wanted)
-    return array.astype(wanted or dtypes.as_dtype(array.dtype), copy=False)
+    converted: Array = thread.run(np.asarray, array, wanted or dtypes.as_dtype(array.dtype))
+    return converted
 
 
 _ERRORS = {
@@ -248,7 +251,7 @@ def full(size: Any, fill_value: float, dtype: DTypeLike = None, requires_grad: b
     """
     wanted = dtypes.scalar_dtype(fill_value) if dtype is None else dtypes.as_dtype(dtype)
     dtypes.check_number("full", fill_value, wanted)
-    return _leaf(np.full(_shape((size,)), fill_value, wanted), requires_grad)
+    return _leaf(thread.run(np.full, _shape((size,)), fill_value, wanted), requires_grad)
 
 
 def arange(

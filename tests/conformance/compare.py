@@ -1,6 +1,10 @@
-"""Running one call here and in PyTorch, and holding the results together: values, dtypes, shapes, gradients, errors."""
+"""Running one call here and in PyTorch, and holding the results together: values, dtypes, shapes, gradients, errors.
+
+``DELIBERATE`` lists where they differ on purpose.
+"""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -209,3 +213,169 @@ def difference_of_derivatives(
             break  # there is no second derivative where the first is infinite
     needs = [[getattr(y, "requires_grad", False) for y in side.results] for side in (ours, theirs)]
     return None if needs[0] == needs[1] else f"requires_grad: ours {needs[0]}, PyTorch's {needs[1]}"
+
+
+# ---- where we differ on purpose
+
+
+class Deliberate(NamedTuple):
+    """Why we differ from PyTorch, a call in which we do, and what that gives here."""
+
+    reason: str
+    call: Callable[[Any], Any]
+    ours: Any  # as plain lists, or the class of the exception
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def gradient(f, *values):
+    """Of the sum of ``f(xp, x)``, as a function of the namespace."""
+
+    def call(xp):
+        x = xp.tensor(values, dtype=xp.float64, requires_grad=True)
+        return xp.autograd.grad(f(xp, x).sum(), x)[0]
+
+    return call
+
+
+def of_dtype(dtype, *values):
+    """A tensor as a function of the namespace."""
+    return lambda xp: xp.tensor(values, dtype=getattr(xp, dtype))
+
+
+def in_place(change):
+    """What a change leaves in a tensor of uint8."""
+
+    def call(xp):
+        x = xp.tensor([1, 2], dtype=xp.uint8)
+        change(xp, x)
+        return x
+
+    return call
+
+
+MASK, BYTES = of_dtype("bool", True, False), of_dtype("uint8", 1, 2)
+
+DELIBERATE = {
+    # integers and bools
+    "uint8 += int8": Deliberate(
+        "a result with signs does not fit into uint8; PyTorch wraps it silently",
+        in_place(lambda xp, x: x.add_(xp.tensor([-3, -3], dtype=xp.int8))),
+        RuntimeError,
+    ),
+    "uint8 filled with -1": Deliberate(
+        "a number that does not fit the dtype is an error, also below 0, where PyTorch wraps it",
+        in_place(lambda xp, x: x.fill_(-1)),
+        RuntimeError,
+    ),
+    "tensor of -1 as uint8": Deliberate(
+        "a number that does not fit the dtype is an error, also below 0, where PyTorch wraps it",
+        of_dtype("uint8", -1),
+        RuntimeError,
+    ),
+    "integer to negative integers": Deliberate(
+        "the powers are fractions; PyTorch gives 0 silently where the exponent is a tensor",
+        lambda xp: xp.tensor([2, 3]) ** xp.tensor([-1, -2]),
+        RuntimeError,
+    ),
+    "number - mask": Deliberate(
+        "beside a number a bool counts as 0 or 1, as in + and *; only two bools have no difference",
+        lambda xp: 1 - MASK(xp),
+        [0, 1],
+    ),
+    "float - mask": Deliberate(
+        "beside a number a bool counts as 0 or 1, as in + and *; only two bools have no difference",
+        lambda xp: xp.tensor([0.5, 0.5]) - MASK(xp),
+        [-0.5, 0.5],
+    ),
+    "mask - float": Deliberate(
+        "beside a number a bool counts as 0 or 1, as in + and *; only two bools have no difference",
+        lambda xp: MASK(xp) - xp.tensor([0.5, 0.5]),
+        [0.5, -0.5],
+    ),
+    "any of uint8": Deliberate("whether is a bool, for each dtype", lambda xp: xp.any(BYTES(xp)), True),
+    "all of uint8": Deliberate("whether is a bool, for each dtype", lambda xp: xp.all(BYTES(xp)), True),
+    "argmax of bools": Deliberate("the index of the first True is well defined", lambda xp: xp.argmax(MASK(xp)), 0),
+    "argmin of bools": Deliberate("the index of the first False is well defined", lambda xp: xp.argmin(MASK(xp)), 1),
+    # nan
+    "sign of nan": Deliberate("nan goes through; PyTorch gives 0", lambda xp: xp.tensor([NAN]).sign(), [NAN]),
+    "abs' at nan": Deliberate("as the sign there, nan", gradient(lambda xp, x: x.abs(), NAN, 2.0), [NAN, 1.0]),
+    "relu' at nan": Deliberate(
+        "the gate is g * (out > 0), closed at nan: np.where is five times slower on random masks",
+        gradient(lambda xp, x: x.relu(), NAN, 2.0),
+        [0.0, 1.0],
+    ),
+    "clamp' at nan": Deliberate(
+        "nan lies beyond no bound: the gradient passes with the value",
+        gradient(lambda xp, x: x.clamp(0, 1), NAN, 0.5, 2.0),
+        [1.0, 1.0, 0.0],
+    ),
+    "clamp' at a bound of nan": Deliberate(
+        "nothing lies beyond a bound of nan", gradient(lambda xp, x: x.clamp(min=NAN), -1.0, 1.0), [1.0, 1.0]
+    ),
+    "clamp' at nan between tensors": Deliberate(
+        "nan lies beyond no bound: the gradient passes with the value",
+        gradient(lambda xp, x: x.clamp(xp.zeros_like(x), xp.ones_like(x)), NAN, 0.5, 2.0),
+        [1.0, 1.0, 0.0],
+    ),
+    "prod' at nan": Deliberate(
+        "the derivative by a factor is the product of the others, exactly",
+        gradient(lambda xp, x: x.prod(), 1.0, NAN, 3.0),
+        [NAN, 3.0, NAN],
+    ),
+    # infinities and signed zeros
+    "prod' at inf": Deliberate(
+        "the derivative by a factor is the product of the others, exactly",
+        gradient(lambda xp, x: x.prod(), INF, 2.0, 1.0),
+        [2.0, INF, INF],
+    ),
+    "var' at inf": Deliberate(
+        "the variance is nan there, and so is its gradient",
+        gradient(lambda xp, x: x.var(), INF, 2.0, 1.0),
+        [NAN, NAN, NAN],
+    ),
+    "relu' at an infinite cotangent": Deliberate(
+        "0 * inf in the gate g * (out > 0): np.where is five times slower on random masks",
+        gradient(lambda xp, x: x.relu().sqrt(), -1.0, 4.0),
+        [NAN, 0.25],
+    ),
+    "1 / relu(-0.0)": Deliberate("the larger of -0.0 and 0 is 0.0", lambda xp: 1 / xp.tensor([-0.0]).relu(), [INF]),
+    "-0.0 ** -0.5": Deliberate(
+        "C's pow gives inf; PyTorch takes the reciprocal of a root",
+        lambda xp: xp.tensor([-0.0]) ** -0.5,
+        [INF],
+    ),
+    "(-inf) ** -0.5": Deliberate(
+        "C's pow gives 0; PyTorch takes the reciprocal of a root", lambda xp: xp.tensor([-INF]) ** -0.5, [0.0]
+    ),
+    "(x ** 0.5)' at -0.0": Deliberate(
+        "it is 0.5 * x ** -0.5, by C's pow", gradient(lambda xp, x: x**0.5, -0.0, 4.0), [INF, 0.25]
+    ),
+    "logsumexp' at -inf everywhere": Deliberate(
+        "0 instead of nan: a masked row must not spoil the gradients of all others",
+        gradient(lambda xp, x: x.logsumexp(0), -INF, -INF),
+        [0.0, 0.0],
+    ),
+    # indices
+    "negative step": Deliberate("a reversed view, as in NumPy", lambda xp: xp.tensor([1, 2, 3])[::-1], [3, 2, 1]),
+    # types of exceptions, by their names in test_conformance_errors
+    "indices: index_select": Deliberate(
+        "IndexError, as for every index; PyTorch's depends on the dimension",
+        lambda xp: xp.index_select(xp.ones(2, 3), 1, xp.tensor([3])),
+        IndexError,
+    ),
+    "kinds: an unknown device": Deliberate(
+        "a string may name a dtype, and an unknown one is a TypeError",
+        lambda xp: xp.ones(2).to("quantum"),
+        TypeError,
+    ),
+    "data: ragged and deep": Deliberate(
+        "one exception for every ragged list", lambda xp: xp.tensor([[1, 2], 3]), ValueError
+    ),
+    "python: float": Deliberate("the exception of item()", lambda xp: float(xp.ones(2)), RuntimeError),
+    "python: int": Deliberate("the exception of item()", lambda xp: int(xp.ones(2)), RuntimeError),
+    "python: format": Deliberate(
+        "Python's own for a format that is not one of text", lambda xp: f"{xp.ones(2):.2f}", ValueError
+    ),
+}

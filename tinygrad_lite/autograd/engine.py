@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from tinygrad_lite.autograd.graph import Node, StandIn
-from tinygrad_lite.autograd.modes import set_grad_enabled, silently, thread
+from tinygrad_lite.autograd.modes import enable_grad, silently, thread
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 
 __all__ = ["backward", "grad"]
@@ -63,7 +63,7 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of outputs with respect to inputs, leaving every ``.grad`` alone.
+    """The gradients of outputs with respect to inputs, leaving ``.grad`` of the leaves alone.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
     recorded themselves.
     """
     if create_graph and not thread.grad_enabled:
-        with set_grad_enabled(True):
+        with enable_grad():
             return _propagate(roots, targets, retain_graph, create_graph)
     order = _consumers_first([place for place, _ in roots if place.__class__ is Node])
     needed = None if targets is None else _leading_to(targets, order)
@@ -300,7 +300,7 @@ def _owned(cotangent: Any, g: Any, saved: Sequence[Any]) -> Any:
 def _accumulate(leaf: Tensor, gradient: Any) -> None:
     """Add to ``leaf.grad``, in place where it exists already."""
     if isinstance(gradient, Tensor):
-        with set_grad_enabled(True):
+        with enable_grad():
             leaf._grad = cast(Tensor, np.copy(gradient)) if leaf._grad is None else leaf._grad + gradient
     elif leaf._grad is None:
         leaf._grad = _as_result(gradient)

@@ -6,6 +6,7 @@ one, written out: they are the hot path of eager mode.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ def _call_one(this: Primitive) -> Callable[..., Any]:
         out = new(Tensor)
         out._array = result
         out._grad = None
-        out._version = version = _view_version(input, result) if view else [0, False]
+        out._version = version = _shared_version(input, out) if view else [0, None]
         if input._requires_grad and thread.grad_enabled and this.rules:
             out._requires_grad = True
             out._node = node = new(Node)
@@ -111,7 +112,7 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
         out = new(Tensor)
         out._array = result
         out._grad = None
-        out._version = [0, False]
+        out._version = [0, None]
         out._requires_grad = False
         out._node = None
         x_needs, y_needs = input._requires_grad, other._requires_grad
@@ -212,12 +213,15 @@ def _storage(result: Any) -> Any:
     return np.asarray(result) if isinstance(result, np.generic) else result
 
 
-def _view_version(input: Tensor, result: Any) -> list[int]:
-    """The change counter of a result that may share memory with its input: then they share it too."""
-    if result.__class__ is ndarray and not np.may_share_memory(input._array, result):
-        return [0, False]
-    input._version[1] = True
-    return input._version
+def _shared_version(input: Tensor, out: Tensor) -> list[Any]:
+    """The change counter of a result that may be a view: then it shares its input's, and both are noted there."""
+    if out._array.__class__ is ndarray and not np.may_share_memory(input._array, out._array):
+        return [0, None]
+    version = input._version
+    if version[1] is None:
+        version[1] = weakref.WeakValueDictionary({id(input): input})
+    version[1][id(out)] = out
+    return version
 
 
 # ---- operands

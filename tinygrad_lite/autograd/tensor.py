@@ -50,14 +50,14 @@ class Tensor(TensorMethods):
     tensor([2., 4.])
     """
 
-    # _version is [in-place changes so far, whether recorded views share the memory]; views share the list.
+    # _version is [in-place changes so far, the living tensors that share the memory if any]; views share the list.
     __slots__ = ("__weakref__", "_array", "_grad", "_node", "_requires_grad", "_version")
 
     _array: Array
     _grad: Tensor | None
     _node: Node | None
     _requires_grad: bool
-    _version: list[int]
+    _version: list[Any]
 
     def __init__(self, data: Any) -> None:
         if isinstance(data, (int, float)):
@@ -65,7 +65,7 @@ class Tensor(TensorMethods):
         self._array = data._array if isinstance(data, Tensor) else np.array(data, dtype=np.float32)
         self._grad = self._node = None
         self._requires_grad = False
-        self._version = [0, False]
+        self._version = [0, None]
 
     # ---- the array
 
@@ -266,7 +266,11 @@ class Tensor(TensorMethods):
             raise _changes(f"{ufunc.__name__}.at")
         call = NUMPY.get(ufunc if method == "__call__" else (ufunc, method))
         result = call(*inputs, **kwargs) if call else _plain(function, inputs, kwargs)
-        return result if out is None else _into(out[0], result)
+        if out is None:
+            return result
+        if len(out) != 1:
+            raise TypeError(f"np.{ufunc.__name__} of tensors: out= is not supported for several results")
+        return _into(out[0], result)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Sequence[type], args: Sequence[Any], kwargs: dict[str, Any]
@@ -279,14 +283,14 @@ class Tensor(TensorMethods):
         return result if out is None else _into(out, result)
 
 
-def wrap(array: Array, kind: type[Tensor] = Tensor, version: list[int] | None = None) -> Tensor:
+def wrap(array: Array, kind: type[Tensor] = Tensor, version: list[Any] | None = None) -> Tensor:
     """A leaf of class ``kind`` around this very array; it needs no gradient."""
     tensor = kind.__new__(kind)
     tensor._array = array
     tensor._grad = None
     tensor._node = None
     tensor._requires_grad = False
-    tensor._version = [0, False] if version is None else version
+    tensor._version = [0, None] if version is None else version
     return tensor
 
 
@@ -316,9 +320,10 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
 def _plain(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """A NumPy function that has no counterpart here: on plain arrays, where no gradient is at stake."""
     if thread.grad_enabled and any(t._requires_grad for t in _tensors([*args, *kwargs.values()])):
-        name = getattr(function, "__qualname__", getattr(function, "__name__", str(function)))
+        module = getattr(function, "__module__", None) or "np"
         raise TypeError(
-            f"np.{name} has no derivative here: call it on tensor.detach(), or write it with operations of tl"
+            f"{module.replace('numpy', 'np')}.{function.__name__} has no derivative here: call it on "
+            "tensor.detach(), or write it with operations of tl"
         )
     return silently(function, *as_array(tuple(args)), **{key: as_array(value) for key, value in kwargs.items()})
 

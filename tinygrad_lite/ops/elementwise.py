@@ -274,7 +274,7 @@ def pow(input: Any, exponent: Any) -> Any:
     Raises
     ------
     RuntimeError
-        For an integer to a negative integer power.
+        For an integer to a negative integer power, and a number that does not fit the dtype.
 
     Examples
     --------
@@ -282,15 +282,16 @@ def pow(input: Any, exponent: Any) -> Any:
     >>> tl.pow(tl.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    if isinstance(exponent, (int, float)) and isinstance(input, Tensor):
-        if exponent == 2:
-            return square(input)
-        dtype = result_type(input, exponent)
-        if dtype.kind != "f" and exponent < 0:
+    if isinstance(input, Tensor) and isinstance(exponent, (int, float)):
+        whole = isinstance(exponent, int) and input.dtype.kind != "f"
+        if whole and exponent < 0:
             raise RuntimeError(f"pow: {input.dtype} to the negative power {exponent}; convert with .float() first")
-        check_number("pow", exponent, dtype)
-        if dtype.kind == "b":
-            return input if exponent else np.ones_like(input)
+        if exponent == 2 and (whole or input.dtype.kind == "f"):
+            return square(input)
+        if whole:
+            check_number("pow", exponent, result_type(input, exponent))
+        if isinstance(exponent, bool) and input.dtype.kind == "b":
+            return clone(input) if exponent else np.ones_like(input)
     return _power(input, exponent)
 
 

@@ -288,8 +288,8 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
 
     Raises
     ------
-    RuntimeError
-        If the index names slices that the input does not have.
+    IndexError
+        If the index names slices that the input does not have; negative ones do not count from the end.
 
     Examples
     --------
@@ -301,7 +301,7 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     if not -input.ndim <= dim < input.ndim:
         raise IndexError(f"index_select: dim {dim} is out of range for {input.ndim} dimensions")
     axis = dim % input.ndim
-    index = in_range(index, size=input.shape[axis], error=RuntimeError, name=f"index_select along dim {dim}: index")
+    index = in_range(index, size=input.shape[axis], error=IndexError, name=f"index_select along dim {dim}: index")
     return getitem(input, (slice(None),) * axis + (index,))
 
 

@@ -35,7 +35,7 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
         raise RuntimeError(
             f"{name} changes a leaf that requires grad in place: do it under no_grad(), or write x = x + ... instead"
         )
-    if recorded and tensor._version[1]:
+    if recorded and any(other is not tensor for other in (tensor._version[1] or {}).values()):
         raise RuntimeError(
             f"{name} changes memory that views share, which is not recorded: use clone() first, or write y = y + ..."
         )
