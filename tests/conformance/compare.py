@@ -255,6 +255,14 @@ def in_place(change):
     return call
 
 
+def stale_base(xp):
+    """What is read of a tensor after a change through its view that was recorded."""
+    base = xp.ones(2, requires_grad=True) * 1
+    view = base[:1]
+    view.add_(1)
+    return base * 2
+
+
 MASK, BYTES = of_dtype("bool", True, False), of_dtype("uint8", 1, 2)
 
 DELIBERATE = {
@@ -358,6 +366,11 @@ DELIBERATE = {
         [0.0, 0.0],
     ),
     # indices
+    "a base after the recorded change of a view": Deliberate(
+        "no replay of views: what has another value than its place in the graph is refused",
+        stale_base,
+        RuntimeError,
+    ),
     "negative step": Deliberate("a reversed view, as in NumPy", lambda xp: xp.tensor([1, 2, 3])[::-1], [3, 2, 1]),
     # types of exceptions, by their names in test_conformance_errors
     "indices: index_select": Deliberate(

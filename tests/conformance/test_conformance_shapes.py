@@ -155,6 +155,30 @@ def test_augmented_assignment_to_an_index():
     fail_if_any({"op=": difference_of_derivatives(changed, call(BOX))})
 
 
+def test_augmented_assignment_to_index_arrays():
+    def changed(xp, x):
+        y = x * 1
+        y[[0]] += 2
+        y[:, [1]] *= 3
+        y[[1, 2], 2:] -= x[:2, :2]
+        y[y > 1] /= 2
+        return y
+
+    fail_if_any({"op=": difference_of_derivatives(changed, call(BOX))})
+
+
+def test_augmented_assignment_to_an_index_without_gradients():
+    def changed(xp):
+        x = xp.tensor(BOX)
+        x[0] += 2
+        x[:, 1] *= 3
+        x[1:, 2:] -= x[:2, :2]
+        x[..., 0] /= 2
+        return x
+
+    assert_none_differ([("op=", changed)])
+
+
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 def test_dtypes_of_index_tensors(dtype):
     assert_none_differ([(dtype, lambda xp: xp.tensor(BOX)[xp.tensor([0, -1], dtype=getattr(xp, dtype))])])

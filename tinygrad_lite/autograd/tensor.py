@@ -97,7 +97,12 @@ class Tensor(TensorMethods):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self._array.shape if dim is None else self._array.shape[dim]
+        shape = self._array.shape
+        if dim is None:
+            return shape
+        if not -len(shape) <= dim < len(shape):
+            raise IndexError(f"size: dim {dim} is out of range for shape {shape}")
+        return shape[dim]
 
     def dim(self) -> int:
         """The number of dimensions."""

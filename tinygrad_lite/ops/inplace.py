@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lite import dtypes
+from tinygrad_lite.autograd.graph import NOT_SAVED, Node, Primitive
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.record import as_operand, convert
 from tinygrad_lite.autograd.tensor import Tensor, wrap
@@ -24,8 +26,8 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
     Raises
     ------
     RuntimeError
-        For a leaf that requires grad (its gradient would belong to no value it has), a recorded
-        change of memory that views share, memory that is read-only (as that of expand()), another
+        For a leaf that requires grad (its gradient would belong to no value it has) or a view of
+        one, memory that is read-only (as that of expand()), another
         shape, or a dtype that would lose the kind.
     """
     if not tensor._array.flags.writeable:
@@ -35,10 +37,6 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
         raise RuntimeError(
             f"{name} changes a leaf that requires grad in place: do it under no_grad(), or write x = x + ... instead"
         )
-    if recorded and any(other is not tensor for other in (tensor._version[1] or {}).values()):
-        raise RuntimeError(
-            f"{name} changes memory that views share, which is not recorded: use clone() first, or write y = y + ..."
-        )
     if result.shape != tensor.shape:
         raise RuntimeError(f"{name}: the result of shape {result.shape} does not fit into shape {tensor.shape}")
     if result.dtype != tensor.dtype:
@@ -46,6 +44,11 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
             raise RuntimeError(f"{name}: the result is {result.dtype} and cannot be put into {tensor.dtype}")
         result = convert(result, dtype=tensor.dtype)
     if recorded:
+        others = [other for other in (tensor._version[1] or {}).values() if other is not tensor]
+        if any(other._requires_grad and other._node is None for other in others):
+            raise RuntimeError(f"{name} changes a view of a leaf that requires grad in place: do it under no_grad()")
+        for other in others:
+            _make_stale(other, by=tensor)
         _take_place(tensor, result)
     np.copyto(tensor._array, result._array)
     tensor._version[0] += 1
@@ -60,6 +63,45 @@ def _take_place(tensor: Tensor, result: Tensor) -> None:
         tensor._node.retained = None
         result._node.retain(tensor)
     tensor._node, tensor._requires_grad = result._node, result._requires_grad
+
+
+# ---- views: a recorded change through one tensor leaves the others on its memory without a place in the graph
+
+
+def _stale(input: Any) -> Any:
+    return input
+
+
+def _stale_vjp(*_: Any, **__: Any) -> Any:
+    raise RuntimeError(
+        "a tensor was used after its memory had been changed in place through another one, its view or what it is a "
+        "view of: take the view anew after the change, or change a clone()"
+    )
+
+
+_STALE = Primitive(_stale)
+_STALE.vjp(0)(_stale_vjp)
+
+
+def _make_stale(tensor: Tensor, by: Tensor) -> None:
+    """Let every gradient that would flow through ``tensor`` raise, until it is written to again."""
+    node = Node()
+    staleness = _staleness(tensor)
+    previous = staleness["previous"] if staleness else (tensor._node, tensor._requires_grad)
+    node.primitive = _STALE
+    node.params = {"previous": previous, "by": weakref.ref(by)}
+    node.edges = (previous[0] or wrap(tensor._array),)
+    node.shapes = (tensor.shape,)
+    node.dtype = tensor.dtype
+    node.saved = (NOT_SAVED, NOT_SAVED)
+    node.versions = ()
+    node.retained = None
+    tensor._node, tensor._requires_grad = node, True
+
+
+def _staleness(tensor: Tensor) -> dict[str, Any] | None:
+    """Its place in the graph before it went stale, and what made it so; None if it is not."""
+    return tensor._node.params if tensor._node is not None and tensor._node.primitive is _STALE else None
 
 
 def _fits(found: np.dtype[Any], place: np.dtype[Any]) -> bool:
@@ -151,6 +193,9 @@ def setitem(tensor: Tensor, key: Any, value: Any) -> None:
     name = "tensor[key] = value"
     dtypes.check_number(name, value, tensor.dtype)
     source = convert(as_operand(name, value, tensor.dtype), dtype=tensor.dtype)
+    staleness = _staleness(tensor)
+    if staleness and staleness["by"]() is value:  # the second half of tensor[key] op= value
+        tensor._node, tensor._requires_grad = staleness["previous"]
     try:
         result = with_items(tensor, key, source)
     except RuntimeError as error:

@@ -55,16 +55,21 @@ def matmul(input: Any, other: Any) -> Any:
     >>> tl.matmul(tl.tensor([[1.0, 2.0]]), tl.tensor([3.0, 4.0]))
     tensor([11.])
     """
-    input, other = _operands("matmul", input, other)
+    return _product("matmul", input, other)
+
+
+def _product(name: str, input: Any, other: Any) -> Any:
+    """The matrix product, under the name of the function that was called."""
+    input, other = _operands(name, input, other)
     if input.ndim == 0 or other.ndim == 0:
         raise RuntimeError(
-            f"matmul: {input.shape} @ {other.shape}: both need at least one dimension; use * for numbers"
+            f"{name}: {input.shape} @ {other.shape}: both need at least one dimension; use * for numbers"
         )
     x = np.reshape(input, (1, -1)) if input.ndim == 1 else input
     y = np.reshape(other, (-1, 1)) if other.ndim == 1 else other
     if x.shape[-1] != y.shape[-2]:
         raise RuntimeError(
-            f"matmul: {input.shape} @ {other.shape}: the last dimension of the first, {x.shape[-1]}, must equal the "
+            f"{name}: {input.shape} @ {other.shape}: the last dimension of the first, {x.shape[-1]}, must equal the "
             f"{'only' if other.ndim == 1 else 'second to last'} dimension of the second, {y.shape[-2]}"
         )
     out = _matmul(x, y)
@@ -92,7 +97,7 @@ def _of_dimensions(name: str, input: Any, other: Any, dimensions: tuple[int, int
         raise RuntimeError(
             f"{name}: expected {dimensions[0]} and {dimensions[1]} dimensions, got {input.shape} and {other.shape}"
         )
-    return matmul(input, other)
+    return _product(name, input, other)
 
 
 def mm(input: Any, mat2: Any) -> Any:
