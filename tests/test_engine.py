@@ -806,6 +806,15 @@ def test_what_the_rules_of_an_operation_may_read_must_not_change():
         y.backward()
 
 
+def test_a_change_between_the_first_and_the_second_derivative_is_noticed():
+    x = leaf(1.0, 2.0)
+    y = x * 3
+    (first,) = tl.autograd.grad((y * y * y).sum(), x, create_graph=True)
+    y.detach().mul_(2)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        tl.autograd.grad(first.sum(), x)
+
+
 def test_what_is_not_saved_may_change():
     x, w = tl.tensor([1.0, 2.0]), tl.tensor([3.0, 4.0], requires_grad=True)
     y = (x + w).sum() + w.sum()

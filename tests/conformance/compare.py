@@ -256,11 +256,12 @@ def in_place(change):
 
 
 def stale_base(xp):
-    """What is read of a tensor after a change through its view that was recorded."""
-    base = xp.ones(2, requires_grad=True) * 1
+    """The gradient through a tensor after a change of its view that was recorded."""
+    x = xp.ones(2, requires_grad=True)
+    base = x * 1
     view = base[:1]
     view.add_(1)
-    return base * 2
+    return xp.autograd.grad((base * 2).sum(), x)[0]
 
 
 MASK, BYTES = of_dtype("bool", True, False), of_dtype("uint8", 1, 2)
@@ -367,7 +368,7 @@ DELIBERATE = {
     ),
     # indices
     "a base after the recorded change of a view": Deliberate(
-        "no replay of views: what has another value than its place in the graph is refused",
+        "no replay of views: the gradient of what has another value than its place in the graph is refused",
         stale_base,
         RuntimeError,
     ),

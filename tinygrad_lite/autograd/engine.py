@@ -250,18 +250,19 @@ def _changed(node: Node) -> RuntimeError:
 def _as_tensors(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """The saved arrays as the Tensors they were, so that rules record themselves on them; the rest as it is."""
     places = (node, *node.edges)
+    counters = (counter for counter, _ in node.versions)  # as many as there are saved arrays, in the same order
     return tuple(
-        s if s is None or isinstance(s, StandIn) else _as_tensor(s, place)
+        s if s is None or isinstance(s, StandIn) else _as_tensor(s, place, next(counters))
         for s, place in zip(saved, places, strict=True)
     )
 
 
-def _as_tensor(array: Array, place: Place | None) -> Tensor:
+def _as_tensor(array: Array, place: Place | None, version: list[Any]) -> Tensor:
     if isinstance(place, Tensor):
         if place._array is not array:
             raise RuntimeError("the data of a leaf was replaced since it was used: it cannot be differentiated again")
         return place
-    tensor = wrap(array)
+    tensor = wrap(array, version=version)
     if place is not None:
         tensor._node, tensor._requires_grad = place, True
     return tensor

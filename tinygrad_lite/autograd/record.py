@@ -84,12 +84,11 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
     forward, casts, floats = this.forward, this.casts != "", this.casts == "float"
     name, elementwise, keeps = this.title, this.elementwise, this.keeps(2)
     saves_inputs = keeps == (False, True, True)
+    plain = elementwise and (saves_inputs or not any(keeps))
 
     def operand_dtype(tensor: Tensor) -> np.dtype[Any]:
         """The dtype that a number beside the tensor is held against."""
         return dtypes.float32 if floats and tensor._array.dtype.kind != "f" else tensor._array.dtype
-
-    plain = elementwise and (saves_inputs or not any(keeps))
 
     def call(input: Any, other: Any, **params: Any) -> Any:
         if isinstance(input, Tensor):
