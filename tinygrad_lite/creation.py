@@ -149,7 +149,8 @@ def _array_of_python(data: Any, wanted: np.dtype[Any] | None) -> Array:
     if array.dtype == np.uint64 or (array.dtype == object and all(isinstance(n, int) for n in array.flat)):
         raise ValueError("tensor: an integer is too large for int64")
     if array.dtype.kind not in "buif":
-        kind = _ERRORS.get((array.dtype.kind, isinstance(data, (list, tuple))), RuntimeError)
+        text, alone = array.dtype.kind in "US", not isinstance(data, (list, tuple))
+        kind = TypeError if array.dtype.kind == "c" or (text and alone) else ValueError if text else RuntimeError
         raise kind(f"tensor: expected numbers, got {type(data).__name__} with dtype {array.dtype}")
     if wanted is None and array.dtype.kind == "f" and not isinstance(_first(data), np.generic):
         wanted = dtypes.float32
@@ -158,17 +159,6 @@ def _array_of_python(data: Any, wanted: np.dtype[Any] | None) -> Array:
             dtypes.check_number("tensor", extreme.item(), wanted)
     converted: Array = thread.run(np.asarray, array, wanted or dtypes.as_dtype(array.dtype))
     return converted
-
-
-_ERRORS = {
-    ("U", False): TypeError,
-    ("U", True): ValueError,
-    ("S", False): TypeError,
-    ("S", True): ValueError,
-    ("c", False): TypeError,
-    ("c", True): TypeError,
-}
-"""What PyTorch raises for data of a kind, alone or in a list; for any other a RuntimeError."""
 
 
 def _first(data: Any) -> Any:

@@ -501,7 +501,12 @@ def _(g, out, x):
 
 @primitive(saves="out", casts="common")
 def relu(input: Any) -> Any:
-    """``max(input, 0)`` (document 001); the derivative at 0 is 0, as in PyTorch. Not for bools.
+    """``max(input, 0)`` (document 001); the derivative at 0 is 0, as in PyTorch, and so it is at nan.
+
+    Raises
+    ------
+    RuntimeError
+        For bools.
 
     Examples
     --------
