@@ -252,6 +252,10 @@ SAMPLES: dict[str, list[Sample]] = {
     "abs": unary(np.absolute, fractional),
     "maximum": binary(np.maximum, fractional, fractional_above_half),
     "minimum": binary(np.minimum, fractional, fractional_above_half),
+    "_gated": [
+        Sample(lambda x, gate: np.where(gate, x, 0), (real(*shape), boolean(*shape)), {})
+        for shape in [(), (3,), (2, 3), (0, 3)]
+    ],
     "_where": [
         Sample(np.where, (boolean(*c), real(*a), real(*b)), {})
         for c, (a, b) in zip([(), (3,), (2, 1), (2, 3), (3,), (3,), (3,)], BROADCAST, strict=True)

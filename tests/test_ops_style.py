@@ -104,7 +104,7 @@ def root(node):
 def other_attributes_than_everything_has(function):
     """``x.sum(0)`` or ``x.repeat(2)`` mean one thing on an ndarray and another on a Tensor: use NumPy functions."""
     for node in function.nodes:
-        if isinstance(node, ast.Attribute) and node.attr not in {"shape", "ndim", "dtype", "mT"}:
+        if isinstance(node, ast.Attribute) and node.attr not in {"shape", "ndim", "dtype", "mT", "view"}:
             if not re.fullmatch(rf"(np|math|dtypes|{'|'.join(STATIC)}|\w+\.dtype)(\.\w+)+", ast.unparse(node)):
                 yield node
 

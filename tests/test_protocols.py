@@ -42,6 +42,9 @@ class Recording(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(self, function, types, args, kwargs):
         return self.program.call(f"np.{function.__name__}", function, args, kwargs)
 
+    def view(self, dtype):
+        return self.program.call("np.ndarray.view", np.ndarray.view, (self, dtype), {})
+
     def __getitem__(self, key):
         return self.program.call("getitem", operator.getitem, (self, key), {})
 

@@ -349,8 +349,8 @@ INF, NAN = np.inf, np.nan
 EDGES = {
     # function, input, value, gradient of the sum of the value
     "relu": (tl.relu, [-1e4, 0, 1e4], [0, 0, 1e4], [0, 0, 1]),
-    "relu of nan passes no gradient": (tl.relu, [1, np.nan], [1, np.nan], [1, 0]),
-    "relu does not stop what is infinite": (lambda x: tl.relu(x).sqrt(), [-1, 0, 4], [0, 0, 2], [NAN, NAN, 0.25]),
+    "relu of nan": (tl.relu, [1, np.nan], [1, np.nan], [1, 1]),
+    "relu stops what is infinite": (lambda x: tl.relu(x).sqrt(), [-1, 0, 4], [0, 0, 2], [0, 0, 0.25]),
     "clamp stops what is infinite": (lambda x: x.clamp(0, 4).sqrt(), [-1, 4, 9], [0, 2, 2], [0, 0.25, 0]),
     "maximum stops what is infinite": (lambda x: tl.maximum(x, tl.tensor(0.0)).sqrt(), [-1, 4], [0, 2], [0, 0.25]),
     "abs": (tl.abs, [-1e4, 0, INF], [1e4, 0, INF], [-1, 0, 1]),
