@@ -17,6 +17,7 @@ from tinygrad_lite.dtypes import *
 from tinygrad_lite.dtypes import bool_ as bool
 from tinygrad_lite.dtypes import float32 as float
 from tinygrad_lite.dtypes import int32 as int
+from tinygrad_lite.ops.arithmetic import *
 from tinygrad_lite.ops.comparison import *
 from tinygrad_lite.ops.elementwise import *
 from tinygrad_lite.ops.indexing import *

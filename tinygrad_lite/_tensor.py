@@ -11,7 +11,17 @@ from tinygrad_lite._printing import tensor_repr
 from tinygrad_lite.autograd import engine
 from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import NUMPY, Tensor
-from tinygrad_lite.ops import comparison, elementwise, indexing, inplace, linear_algebra, reduction, shape, softmax
+from tinygrad_lite.ops import (
+    arithmetic,
+    comparison,
+    elementwise,
+    indexing,
+    inplace,
+    linear_algebra,
+    reduction,
+    shape,
+    softmax,
+)
 
 __all__ = ["Tensor"]
 
@@ -40,14 +50,14 @@ def _to(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: 
         raise RuntimeError(f"to: there is no device {device!r}, only 'cpu'")
     wanted = input.dtype if dtype is None else dtypes.as_dtype(dtype)
     if wanted == input.dtype:
-        return elementwise.clone(input) if copy else input
+        return arithmetic.clone(input) if copy else input
     converted: Tensor = convert(input, dtype=wanted)
     return converted
 
 
 def _contiguous(input: Tensor) -> Tensor:
     """The tensor with its elements in memory in order; itself if they are."""
-    return input if input._array.flags.c_contiguous else elementwise.clone(input)
+    return input if input._array.flags.c_contiguous else arithmetic.clone(input)
 
 
 def _conversion(dtype: np.dtype[Any] | None) -> Any:
@@ -60,16 +70,16 @@ class TensorMethods:
     __slots__ = ()
 
     # operators
-    __add__, __radd__, __iadd__ = elementwise.add, _reflected(elementwise.add), inplace.add_
-    __sub__, __rsub__, __isub__ = elementwise.sub, _reflected(elementwise.sub), inplace.sub_
-    __mul__, __rmul__, __imul__ = elementwise.mul, _reflected(elementwise.mul), inplace.mul_
-    __truediv__, __rtruediv__, __itruediv__ = elementwise.div, _reflected(elementwise.div), inplace.div_
-    __floordiv__, __rfloordiv__ = elementwise.floor_divide, _reflected(elementwise.floor_divide)
+    __add__, __radd__, __iadd__ = arithmetic.add, _reflected(arithmetic.add), inplace.add_
+    __sub__, __rsub__, __isub__ = arithmetic.sub, _reflected(arithmetic.sub), inplace.sub_
+    __mul__, __rmul__, __imul__ = arithmetic.mul, _reflected(arithmetic.mul), inplace.mul_
+    __truediv__, __rtruediv__, __itruediv__ = arithmetic.div, _reflected(arithmetic.div), inplace.div_
+    __floordiv__, __rfloordiv__ = arithmetic.floor_divide, _reflected(arithmetic.floor_divide)
     __ifloordiv__ = inplace.floor_divide_
-    __mod__, __rmod__, __imod__ = elementwise.remainder, _reflected(elementwise.remainder), inplace.remainder_
-    __pow__, __rpow__, __ipow__ = elementwise.pow, _reflected(elementwise.pow), inplace.pow_
+    __mod__, __rmod__, __imod__ = arithmetic.remainder, _reflected(arithmetic.remainder), inplace.remainder_
+    __pow__, __rpow__, __ipow__ = arithmetic.pow, _reflected(arithmetic.pow), inplace.pow_
     __matmul__, __rmatmul__ = linear_algebra.matmul, _reflected(linear_algebra.matmul)
-    __neg__, __pos__, __abs__ = elementwise.neg, elementwise.clone, elementwise.abs
+    __neg__, __pos__, __abs__ = arithmetic.neg, arithmetic.clone, elementwise.abs
     __and__, __rand__ = comparison.bitwise_and, _reflected(comparison.bitwise_and)
     __or__, __ror__ = comparison.bitwise_or, _reflected(comparison.bitwise_or)
     __xor__, __rxor__ = comparison.bitwise_xor, _reflected(comparison.bitwise_xor)
@@ -84,43 +94,45 @@ class TensorMethods:
     # autograd
     backward = engine.backward
 
+    # arithmetic
+    add = arithmetic.add
+    clone = arithmetic.clone
+    div = arithmetic.div
+    divide = arithmetic.divide
+    floor_divide = arithmetic.floor_divide
+    mul = arithmetic.mul
+    multiply = arithmetic.multiply
+    neg = arithmetic.neg
+    negative = arithmetic.negative
+    pow = arithmetic.pow
+    reciprocal = arithmetic.reciprocal
+    remainder = arithmetic.remainder
+    sqrt = arithmetic.sqrt
+    square = arithmetic.square
+    sub = arithmetic.sub
+    subtract = arithmetic.subtract
+    true_divide = arithmetic.true_divide
+
     # elementwise
     abs = elementwise.abs
     absolute = elementwise.absolute
-    add = elementwise.add
     ceil = elementwise.ceil
     clamp = elementwise.clamp
     clip = elementwise.clip
-    clone = elementwise.clone
     cos = elementwise.cos
-    div = elementwise.div
-    divide = elementwise.divide
     exp = elementwise.exp
     expm1 = elementwise.expm1
     floor = elementwise.floor
-    floor_divide = elementwise.floor_divide
     log = elementwise.log
     log1p = elementwise.log1p
     maximum = elementwise.maximum
     minimum = elementwise.minimum
-    mul = elementwise.mul
-    multiply = elementwise.multiply
-    neg = elementwise.neg
-    negative = elementwise.negative
-    pow = elementwise.pow
-    reciprocal = elementwise.reciprocal
     relu = elementwise.relu
-    remainder = elementwise.remainder
     round = elementwise.round
     sigmoid = elementwise.sigmoid
     sign = elementwise.sign
     sin = elementwise.sin
-    sqrt = elementwise.sqrt
-    square = elementwise.square
-    sub = elementwise.sub
-    subtract = elementwise.subtract
     tanh = elementwise.tanh
-    true_divide = elementwise.true_divide
 
     # comparison
     allclose = comparison.allclose

@@ -13,7 +13,7 @@ from tinygrad_lite.autograd.graph import NOT_SAVED, Node, Primitive
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.record import as_operand, convert
 from tinygrad_lite.autograd.tensor import Tensor, wrap
-from tinygrad_lite.ops import elementwise
+from tinygrad_lite.ops import arithmetic, elementwise
 from tinygrad_lite.ops.indexing import getitem, with_items
 from tinygrad_lite.ops.shape import expand_to
 
@@ -58,7 +58,7 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
 def _take_place(tensor: Tensor, result: Tensor) -> None:
     """Give ``tensor`` the place of ``result`` in the graph."""
     if result._requires_grad and result._node is None:
-        result = elementwise.clone(result)  # a leaf stays the leaf it is
+        result = arithmetic.clone(result)  # a leaf stays the leaf it is
     if tensor._node is not None and tensor._node.retained is not None and result._node is not None:
         tensor._node.retained = None
         result._node.retain(tensor)
@@ -131,13 +131,13 @@ def _before(tensor: Tensor, others: Sequence[Any]) -> Tensor:
     return before
 
 
-add_ = _in_place(elementwise.add)
-sub_ = _in_place(elementwise.sub)
-mul_ = _in_place(elementwise.mul)
-div_ = _in_place(elementwise.div)
-pow_ = _in_place(elementwise.pow)
-floor_divide_ = _in_place(elementwise.floor_divide)
-remainder_ = _in_place(elementwise.remainder)
+add_ = _in_place(arithmetic.add)
+sub_ = _in_place(arithmetic.sub)
+mul_ = _in_place(arithmetic.mul)
+div_ = _in_place(arithmetic.div)
+pow_ = _in_place(arithmetic.pow)
+floor_divide_ = _in_place(arithmetic.floor_divide)
+remainder_ = _in_place(arithmetic.remainder)
 clamp_ = _in_place(elementwise.clamp)
 
 

@@ -16,7 +16,7 @@ from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import NUMPY, Tensor
-from tinygrad_lite.ops import elementwise
+from tinygrad_lite.ops import arithmetic, elementwise
 from tinygrad_lite.ops.indexing import gather
 from tinygrad_lite.ops.shape import cat, flatten, movedim, reshape, unsqueeze
 
@@ -412,7 +412,7 @@ def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 def _extreme(name: str, input: Any, find: Any, dim: int, keepdim: bool) -> ValuesAndIndices:
     if _choice_axis(name, input, dim) is None:
-        return ValuesAndIndices(elementwise.clone(input), find(input))
+        return ValuesAndIndices(arithmetic.clone(input), find(input))
     indices = find(input, axis=dim, keepdims=True)
     values = gather(input, dim, indices)
     if keepdim:
