@@ -92,12 +92,27 @@ def manual_seed(seed: int) -> Generator:
 
 
 def seed() -> int:
-    """Seed the default generator with something nobody can foresee; returns the seed."""
+    """Seed the default generator with something nobody can foresee; returns the seed.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.seed() == tl.initial_seed()
+    True
+    """
     return default_generator.seed()
 
 
 def initial_seed() -> int:
-    """The seed of the default generator."""
+    """The seed of the default generator.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> _ = tl.manual_seed(7)
+    >>> tl.initial_seed()
+    7
+    """
     return default_generator.initial_seed()
 
 
@@ -143,12 +158,26 @@ def randn(
 
 
 def rand_like(input: Tensor, dtype: DTypeLike = None, requires_grad: bool = False) -> Tensor:
-    """Uniform numbers of the input's shape and dtype: see :func:`rand`."""
+    """Uniform numbers of the input's shape and dtype: see :func:`rand`.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.rand_like(tl.zeros(2, 3)).shape
+    (2, 3)
+    """
     return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, dtype: DTypeLike = None, requires_grad: bool = False) -> Tensor:
-    """Normal numbers of the input's shape and dtype: see :func:`randn`."""
+    """Normal numbers of the input's shape and dtype: see :func:`randn`.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.randn_like(tl.zeros(2, 3)).shape
+    (2, 3)
+    """
     return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 

@@ -46,7 +46,14 @@ def _just_call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def is_grad_enabled() -> bool:
-    """Whether this thread records operations for differentiation."""
+    """Whether this thread records operations for differentiation.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.is_grad_enabled()
+    True
+    """
     return thread.grad_enabled
 
 

@@ -37,7 +37,7 @@ __all__ = [
 
 
 @primitive(np.add, casts="common")
-def add(input: Any, other: Any) -> Any:
+def add(input: Any, other: Any) -> Tensor:
     """``input + other``.
 
     Examples
@@ -60,7 +60,7 @@ def _(g, out, x, y):
 
 
 @primitive(np.subtract, casts="common")
-def sub(input: Any, other: Any) -> Any:
+def sub(input: Any, other: Any) -> Tensor:
     """``input - other``; bools have no difference.
 
     Examples
@@ -86,7 +86,7 @@ def _(g, out, x, y):
 
 
 @primitive(np.multiply, saves="input other", casts="common")
-def mul(input: Any, other: Any) -> Any:
+def mul(input: Any, other: Any) -> Tensor:
     """``input * other``.
 
     Examples
@@ -109,7 +109,7 @@ def _(g, out, x, y):
 
 
 @primitive(np.divide, saves="out other", casts="float")
-def div(input: Any, other: Any) -> Any:
+def div(input: Any, other: Any) -> Tensor:
     """``input / other``, true division; by zero it gives inf or nan.
 
     Examples
@@ -132,7 +132,7 @@ def _(g, out, x, y):
 
 
 @primitive(np.floor_divide, casts="common")
-def floor_divide(input: Any, other: Any) -> Any:
+def floor_divide(input: Any, other: Any) -> Tensor:
     """``input // other``, rounded towards minus infinity; it passes no gradient.
 
     Raises
@@ -161,7 +161,7 @@ def _whole(divide, input, other):
 
 
 @primitive(np.remainder, saves="input other", casts="common")
-def remainder(input: Any, other: Any) -> Any:
+def remainder(input: Any, other: Any) -> Tensor:
     """``input % other``, with the sign of ``other``.
 
     Raises
@@ -189,7 +189,7 @@ def _(g, out, x, y):
 
 
 @primitive(np.negative, casts="common")
-def neg(input: Any) -> Any:
+def neg(input: Any) -> Tensor:
     """``-input``; bools have no negative.
 
     Examples
@@ -244,7 +244,7 @@ def _(g, out, x, y):
     return g * out * np.log(np.where((x == 0) & (y >= 0), 1, x))
 
 
-def pow(input: Any, exponent: Any) -> Any:
+def pow(input: Any, exponent: Any) -> Tensor:
     """``input ** exponent``; the derivative at exponent 0 is 0, as is that of ``0 ** exponent``.
 
     Raises
@@ -267,12 +267,13 @@ def pow(input: Any, exponent: Any) -> Any:
         if whole:
             check_number("pow", exponent, result_type(input, exponent))
         if isinstance(exponent, bool) and input.dtype.kind == "b":
-            return clone(input) if exponent else np.ones_like(input)
+            same: Any = clone(input) if exponent else np.ones_like(input)
+            return same
     return _power(input, exponent)
 
 
 @primitive(np.square, saves="input", casts="common")
-def square(input: Any) -> Any:
+def square(input: Any) -> Tensor:
     """``input * input``; of bools in int64.
 
     Examples
@@ -290,7 +291,7 @@ def _(g, out, x):
 
 
 @primitive(np.sqrt, saves="out", casts="float")
-def sqrt(input: Any) -> Any:
+def sqrt(input: Any) -> Tensor:
     """The square root; nan below 0, and an infinite derivative at 0.
 
     Examples
@@ -308,7 +309,7 @@ def _(g, out, x):
 
 
 @primitive(np.reciprocal, saves="out", casts="float")
-def reciprocal(input: Any) -> Any:
+def reciprocal(input: Any) -> Tensor:
     """``1 / input``.
 
     Examples

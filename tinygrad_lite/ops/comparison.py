@@ -33,7 +33,9 @@ __all__ = [
 ]
 
 
-def _comparison(ufunc: np.ufunc, name: str, meaning: str, on_floats: type[Exception] | None = None) -> Any:
+def _comparison(
+    ufunc: np.ufunc, name: str, meaning: str, example: str, on_floats: type[Exception] | None = None
+) -> Any:
     """A primitive without derivative: an elementwise ufunc under PyTorch's name, which may refuse floats."""
 
     def check(dtype: np.dtype[Any]) -> None:
@@ -51,28 +53,58 @@ def _comparison(ufunc: np.ufunc, name: str, meaning: str, on_floats: type[Except
             check(input.dtype)
             return ufunc(input, other)
 
+    arguments, result = example.split(" -> ")
     forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = f"{meaning}, elementwise."
+    forward.__doc__ = f"""{meaning}, elementwise.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.{name}({arguments})
+    tensor({result})
+    """
     return primitive(ufunc, casts="common")(forward)
 
 
-eq = _comparison(np.equal, "eq", "``input == other``")
-ne = _comparison(np.not_equal, "ne", "``input != other``")
-lt = _comparison(np.less, "lt", "``input < other``")
-le = _comparison(np.less_equal, "le", "``input <= other``")
-gt = _comparison(np.greater, "gt", "``input > other``")
-ge = _comparison(np.greater_equal, "ge", "``input >= other``")
-logical_and = _comparison(np.logical_and, "logical_and", "Whether both are true (not 0)")
-logical_or = _comparison(np.logical_or, "logical_or", "Whether at least one is true (not 0)")
-logical_xor = _comparison(np.logical_xor, "logical_xor", "Whether exactly one is true (not 0)")
-logical_not = _comparison(np.logical_not, "logical_not", "Whether it is false (0)")
-isnan = _comparison(np.isnan, "isnan", "Whether it is not a number")
-isinf = _comparison(np.isinf, "isinf", "Whether it is inf or -inf")
-isfinite = _comparison(np.isfinite, "isfinite", "Whether it is neither infinite nor nan")
-bitwise_and = _comparison(np.bitwise_and, "bitwise_and", "``input & other`` of bools or integers", RuntimeError)
-bitwise_or = _comparison(np.bitwise_or, "bitwise_or", "``input | other`` of bools or integers", RuntimeError)
-bitwise_xor = _comparison(np.bitwise_xor, "bitwise_xor", "``input ^ other`` of bools or integers", RuntimeError)
-bitwise_not = _comparison(np.invert, "bitwise_not", "``~input`` of bools or integers", TypeError)
+_NUMBERS = "tl.tensor([1, 2, 3]), 2"
+_TRUTHS = "tl.tensor([False, True]), tl.tensor([True, True])"
+_SPECIAL = "tl.tensor([1.0, tl.inf, tl.nan])"
+
+eq = _comparison(np.equal, "eq", "``input == other``", f"{_NUMBERS} -> [False,  True, False]")
+ne = _comparison(np.not_equal, "ne", "``input != other``", f"{_NUMBERS} -> [ True, False,  True]")
+lt = _comparison(np.less, "lt", "``input < other``", f"{_NUMBERS} -> [ True, False, False]")
+le = _comparison(np.less_equal, "le", "``input <= other``", f"{_NUMBERS} -> [ True,  True, False]")
+gt = _comparison(np.greater, "gt", "``input > other``", f"{_NUMBERS} -> [False, False,  True]")
+ge = _comparison(np.greater_equal, "ge", "``input >= other``", f"{_NUMBERS} -> [False,  True,  True]")
+logical_and = _comparison(
+    np.logical_and, "logical_and", "Whether both are true (not 0)", f"{_TRUTHS} -> [False,  True]"
+)
+logical_or = _comparison(
+    np.logical_or, "logical_or", "Whether at least one is true (not 0)", f"{_TRUTHS} -> [True, True]"
+)
+logical_xor = _comparison(
+    np.logical_xor, "logical_xor", "Whether exactly one is true (not 0)", f"{_TRUTHS} -> [ True, False]"
+)
+logical_not = _comparison(
+    np.logical_not, "logical_not", "Whether it is false (0)", "tl.tensor([0, 2]) -> [ True, False]"
+)
+isnan = _comparison(np.isnan, "isnan", "Whether it is not a number", f"{_SPECIAL} -> [False, False,  True]")
+isinf = _comparison(np.isinf, "isinf", "Whether it is inf or -inf", f"{_SPECIAL} -> [False,  True, False]")
+isfinite = _comparison(
+    np.isfinite, "isfinite", "Whether it is neither infinite nor nan", f"{_SPECIAL} -> [ True, False, False]"
+)
+bitwise_and = _comparison(
+    np.bitwise_and, "bitwise_and", "``input & other`` of bools or integers", "tl.tensor([6]), 3 -> [2]", RuntimeError
+)
+bitwise_or = _comparison(
+    np.bitwise_or, "bitwise_or", "``input | other`` of bools or integers", "tl.tensor([6]), 3 -> [7]", RuntimeError
+)
+bitwise_xor = _comparison(
+    np.bitwise_xor, "bitwise_xor", "``input ^ other`` of bools or integers", "tl.tensor([6]), 3 -> [5]", RuntimeError
+)
+bitwise_not = _comparison(
+    np.invert, "bitwise_not", "``~input`` of bools or integers", "tl.tensor([6]) -> [-7]", TypeError
+)
 
 
 def same(input: Tensor, other: Any) -> Any:

@@ -44,7 +44,7 @@ __all__ = [
 
 
 @primitive(np.exp, saves="out", casts="float")
-def exp(input: Any) -> Any:
+def exp(input: Any) -> Tensor:
     """The exponential.
 
     Examples
@@ -62,7 +62,7 @@ def _(g, out, x):
 
 
 @primitive(np.expm1, saves="out", casts="float")
-def expm1(input: Any) -> Any:
+def expm1(input: Any) -> Tensor:
     """``exp(input) - 1``, exact near 0.
 
     Examples
@@ -80,7 +80,7 @@ def _(g, out, x):
 
 
 @primitive(np.log, saves="input", casts="float")
-def log(input: Any) -> Any:
+def log(input: Any) -> Tensor:
     """The natural logarithm; -inf at 0 and nan below.
 
     Examples
@@ -98,7 +98,7 @@ def _(g, out, x):
 
 
 @primitive(np.log1p, saves="input", casts="float")
-def log1p(input: Any) -> Any:
+def log1p(input: Any) -> Tensor:
     """``log(1 + input)``, exact near 0.
 
     Examples
@@ -119,7 +119,7 @@ def _(g, out, x):
 
 
 @primitive(np.sin, saves="input", casts="float")
-def sin(input: Any) -> Any:
+def sin(input: Any) -> Tensor:
     """The sine of an angle in radians.
 
     Examples
@@ -137,7 +137,7 @@ def _(g, out, x):
 
 
 @primitive(np.cos, saves="input", casts="float")
-def cos(input: Any) -> Any:
+def cos(input: Any) -> Tensor:
     """The cosine of an angle in radians.
 
     Examples
@@ -155,7 +155,7 @@ def _(g, out, x):
 
 
 @primitive(np.tanh, saves="out", casts="float")
-def tanh(input: Any) -> Any:
+def tanh(input: Any) -> Tensor:
     """The hyperbolic tangent.
 
     Examples
@@ -173,7 +173,7 @@ def _(g, out, x):
 
 
 @primitive(saves="out", casts="float")
-def sigmoid(input: Any) -> Any:
+def sigmoid(input: Any) -> Tensor:
     """The logistic function ``1 / (1 + exp(-input))`` (document 000); its derivative is ``s (1 - s)``.
 
     Examples
@@ -203,7 +203,7 @@ def _(g, out, x, gate):
 
 
 @primitive(saves="out", casts="common")
-def relu(input: Any) -> Any:
+def relu(input: Any) -> Tensor:
     """``max(input, 0)`` (document 001); the derivative at 0 is 0, as in PyTorch, and so it is at nan.
 
     Raises
@@ -228,7 +228,7 @@ def _(g, out, x):
 
 
 @primitive(saves="input", casts="float")
-def softplus(input: Any) -> Any:
+def softplus(input: Any) -> Tensor:
     """``log(1 + exp(input))``, without overflow; its derivative is the sigmoid.
 
     Examples
@@ -249,7 +249,7 @@ def _(g, out, x):
 
 
 @primitive(np.absolute, saves="input", casts="common")
-def abs(input: Any) -> Any:
+def abs(input: Any) -> Tensor:
     """The absolute value; the derivative at 0 is 0.
 
     Examples
@@ -267,7 +267,7 @@ def _(g, out, x):
 
 
 @primitive(np.maximum, saves="input other", casts="common")
-def maximum(input: Any, other: Any) -> Any:
+def maximum(input: Any, other: Any) -> Tensor:
     """The larger of two, elementwise; equal elements share the gradient half and half.
 
     Examples
@@ -290,7 +290,7 @@ def _(g, out, x, y):
 
 
 @primitive(np.minimum, saves="input other", casts="common")
-def minimum(input: Any, other: Any) -> Any:
+def minimum(input: Any, other: Any) -> Tensor:
     """The smaller of two, elementwise; equal elements share the gradient half and half.
 
     Examples
@@ -328,7 +328,7 @@ def _(g, out, condition, x, y):
 
 
 @implements(np.where)
-def where(condition: Any, input: Any, other: Any) -> Any:
+def where(condition: Any, input: Any, other: Any) -> Tensor:
     """``input`` where the condition holds, ``other`` elsewhere.
 
     Parameters
@@ -368,7 +368,7 @@ def _(g, out, x, min, max):
     return np.where(inside, g, 0)
 
 
-def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
     """``input``, at least ``min`` and at most ``max``; on a bound the gradient goes to the input.
 
     Parameters
@@ -433,7 +433,7 @@ round = _step(np.rint, "round", "The nearest integer, halves to even", "tensor([
 
 
 @primitive(np.sign, casts="common")
-def sign(input: Any) -> Any:
+def sign(input: Any) -> Tensor:
     """-1, 0 or 1, and nan for nan; a bool is its own sign. The derivative is 0.
 
     Examples
@@ -442,7 +442,7 @@ def sign(input: Any) -> Any:
     >>> tl.sign(tl.tensor([-1.5, 0.0, 2.5]))
     tensor([-1.,  0.,  1.])
     """
-    return np.sign(input) if input.dtype.kind != "b" else np.array(input, like=input)
+    return np.sign(input) if input.dtype.kind != "b" else np.logical_or(input, False)
 
 
 @sign.vjp(0)

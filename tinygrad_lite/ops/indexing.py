@@ -143,7 +143,7 @@ def _index_array(part: Any) -> Tensor:
     return part if isinstance(part, Tensor) else wrap(array)
 
 
-def getitem(input: Any, key: Any) -> Any:
+def getitem(input: Any, key: Any) -> Tensor:
     """``input[key]``: a view for slices and integers, a copy for index arrays and masks.
 
     As in PyTorch, integers beside index arrays select first, and the arrays index what is left.
@@ -186,7 +186,7 @@ def _remaining(key: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def with_items(input: Any, key: Any, values: Any) -> Any:
+def with_items(input: Any, key: Any, values: Any) -> Tensor:
     """A copy of the input in which ``input[key]`` is ``values``."""
     key, arrays = parse_key(key)
     if arrays and any(isinstance(part, int) for part in key):
@@ -241,7 +241,7 @@ def _np_take_along_axis(arr, indices, axis=-1):
     return gather(arr, axis, indices if isinstance(indices, Tensor) else wrap(np.asarray(indices)))
 
 
-def gather(input: Any, dim: int, index: Any) -> Any:
+def gather(input: Any, dim: int, index: Any) -> Tensor:
     """Along ``dim``, the elements that ``index`` names: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
 
     Parameters
@@ -283,7 +283,7 @@ def gather(input: Any, dim: int, index: Any) -> Any:
     return _take_along(input if index.shape == input.shape else input[window], index, axis=axis)
 
 
-def index_select(input: Any, dim: int, index: Any) -> Any:
+def index_select(input: Any, dim: int, index: Any) -> Tensor:
     """The slices along ``dim`` that a 1-D index names.
 
     Raises
@@ -305,7 +305,7 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     return getitem(input, (slice(None),) * axis + (index,))
 
 
-def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+def masked_fill(input: Any, mask: Any, value: Any) -> Tensor:
     """A copy with ``value`` where the mask holds.
 
     Raises
@@ -330,7 +330,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
         raise RuntimeError(f"masked_fill: {shapes} cannot be broadcast together") from error
 
 
-def one_hot(input: Any, num_classes: int = -1) -> Any:
+def one_hot(input: Any, num_classes: int = -1) -> Tensor:
     """Class indices as rows of zeros with a single one; int64.
 
     Parameters

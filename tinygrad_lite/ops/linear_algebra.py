@@ -29,7 +29,7 @@ def _(g, out, x, y):
 
 
 @implements(np.matmul)
-def matmul(input: Any, other: Any) -> Any:
+def matmul(input: Any, other: Any) -> Tensor:
     """The matrix product; dimensions before the last two are broadcast.
 
     Parameters
@@ -100,7 +100,7 @@ def _of_dimensions(name: str, input: Any, other: Any, dimensions: tuple[int, int
     return _product(name, input, other)
 
 
-def mm(input: Any, mat2: Any) -> Any:
+def mm(input: Any, mat2: Any) -> Tensor:
     """The product of two matrices, without broadcasting.
 
     Examples
@@ -112,7 +112,7 @@ def mm(input: Any, mat2: Any) -> Any:
     return _of_dimensions("mm", input, mat2, (2, 2))
 
 
-def bmm(input: Any, mat2: Any) -> Any:
+def bmm(input: Any, mat2: Any) -> Tensor:
     """The products of two batches of matrices: (b, n, k) by (b, k, m).
 
     Examples
@@ -126,7 +126,7 @@ def bmm(input: Any, mat2: Any) -> Any:
     return _of_dimensions("bmm", input, mat2, (3, 3))
 
 
-def mv(input: Any, vec: Any) -> Any:
+def mv(input: Any, vec: Any) -> Tensor:
     """A matrix times a vector.
 
     Examples
@@ -138,7 +138,7 @@ def mv(input: Any, vec: Any) -> Any:
     return _of_dimensions("mv", input, vec, (2, 1))
 
 
-def dot(input: Any, tensor: Any) -> Any:
+def dot(input: Any, tensor: Any) -> Tensor:
     """The inner product of two vectors.
 
     Examples
@@ -151,7 +151,7 @@ def dot(input: Any, tensor: Any) -> Any:
 
 
 @implements(np.outer)
-def outer(input: Any, vec2: Any) -> Any:
+def outer(input: Any, vec2: Any) -> Tensor:
     """The products of every element of one vector with every element of another: (n,) and (m,) to (n, m).
 
     Examples
@@ -210,7 +210,7 @@ def _as_matrix(x):
     return x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
 
 
-def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     """``input @ weight.T + bias``, the affine map of a layer (documents 000 to 004: ``Z = W A + b``).
 
     Parameters

@@ -17,6 +17,7 @@ from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.ops.elementwise import sigmoid
 from tinygrad_lite.ops.indexing import gather, in_range
+from tinygrad_lite.ops.shape import reshape
 from tinygrad_lite.ops.softmax import _softmax, largest, log_softmax, total
 
 __all__ = ["binary_cross_entropy", "check_reduction", "cross_entropy", "logistic_loss", "nll_loss", "reduce"]
@@ -31,7 +32,7 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f"{reduction!r} is not a reduction: use 'mean', 'sum' or 'none'")
 
 
-def reduce(losses: Any, reduction: str) -> Any:
+def reduce(losses: Any, reduction: str) -> Tensor:
     """The mean or sum of all losses, or the losses themselves."""
     if reduction == "none":
         return losses
@@ -118,7 +119,7 @@ def nll_loss(
     weight: Any = None,
     ignore_index: int = -100,
     reduction: Reduction = "mean",
-) -> Any:
+) -> Tensor:
     """The negative log likelihood of the target classes: ``-input[row, target]``.
 
     Parameters
@@ -157,7 +158,7 @@ def nll_loss(
     picked = gather(rows, 1, labels[:, None])[:, 0]
     losses = np.where(kept, -picked * counts, 0)  # no gradient of an ignored sample, not even 0 / 0
     if reduction == "none":
-        return np.reshape(losses, target.shape)
+        return reshape(losses, target.shape)
     return np.sum(losses) / np.sum(counts) if reduction == "mean" else np.sum(losses)
 
 
@@ -168,7 +169,7 @@ def cross_entropy(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
-) -> Any:
+) -> Tensor:
     """``-sum(target * log_softmax(input))``: how far logits are from the target classes.
 
     Its gradient with respect to the logits is ``softmax(input) - target`` (over the batch size for
@@ -216,7 +217,7 @@ def cross_entropy(
         return _smooth_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     rows, labels = _by_row("cross_entropy", input, target, weight)
     loss = _of_labels(rows, labels, weight, ignore_index, reduction)
-    return np.reshape(loss, target.shape) if reduction == "none" and target.ndim != 1 else loss
+    return reshape(loss, target.shape) if reduction == "none" and target.ndim != 1 else loss
 
 
 def _of_labels(rows: Tensor, labels: Tensor, weight: Any, ignore_index: int, reduction: Any) -> Tensor:
@@ -245,7 +246,7 @@ def _smooth_cross_entropy(
         counts = convert(kept, dtype=rows.dtype)
         smooth = smooth / np.sum(counts if weight is None else counts * weight[np.where(kept, labels, 0)])
     loss = hard * (1 - label_smoothing) + smooth * (label_smoothing / rows.shape[1])
-    return np.reshape(loss, target.shape) if reduction == "none" else loss
+    return reshape(loss, target.shape) if reduction == "none" else loss
 
 
 def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Any, reduction: str, label_smoothing: float) -> Any:

@@ -18,7 +18,7 @@ from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import NUMPY, Tensor
 from tinygrad_lite.ops import arithmetic, elementwise
 from tinygrad_lite.ops.indexing import gather
-from tinygrad_lite.ops.shape import cat, flatten, movedim, reshape, unsqueeze
+from tinygrad_lite.ops.shape import cat, flatten, movedim, reshape, squeeze, unsqueeze
 
 __all__ = [
     "all",
@@ -117,7 +117,7 @@ NUMPY[np.add, "reduce"] = lambda array, axis=0, keepdims=False: _sum(array, axis
 
 
 @numpy_keywords
-def sum(input: Any, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Any:
+def sum(input: Any, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """The sum of the elements; integers and bools sum to int64.
 
     Parameters
@@ -157,7 +157,7 @@ def _(g, out, x, axis=None, keepdims=False):
 
 
 @numpy_keywords
-def mean(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
+def mean(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The mean of the elements: of all, or over ``dim`` (see :func:`sum`); nan of none.
 
     Raises
@@ -178,7 +178,7 @@ def mean(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
 @numpy_keywords
 def var(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
-) -> Any:
+) -> Tensor:
     """The variance: the sum of squared deviations from the mean over ``n - correction``.
 
     Parameters
@@ -223,7 +223,7 @@ def _(g, out, x):
 @numpy_keywords
 def std(
     input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
-) -> Any:
+) -> Tensor:
     """The standard deviation: the root of :func:`var`; its derivative is 0 where all values are equal.
 
     Examples
@@ -247,7 +247,7 @@ def _np_std(a, axis=None, *, ddof=0, keepdims=False):
 
 
 @numpy_keywords
-def prod(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def prod(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The product of the elements, of all or over one dimension; exact derivatives with zeros in it.
 
     It is a tree of pairwise products, so that no derivative divides by an element.
@@ -307,7 +307,7 @@ NUMPY[np.minimum, "reduce"] = lambda array, axis=0, keepdims=False: _amin(array,
 
 
 @numpy_keywords
-def amax(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
+def amax(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The largest elements; equal ones share the gradient.
 
     Examples
@@ -320,7 +320,7 @@ def amax(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
 
 
 @numpy_keywords
-def amin(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
+def amin(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The smallest elements; equal ones share the gradient.
 
     Examples
@@ -343,7 +343,7 @@ def _argmin(input, *, axis=None, keepdims=False):
 
 
 @numpy_keywords
-def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the first largest element, in the flattened tensor or along ``dim``; int64.
 
     Examples
@@ -356,7 +356,7 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
 
 @numpy_keywords
-def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the first smallest element, in the flattened tensor or along ``dim``; int64.
 
     Examples
@@ -417,7 +417,7 @@ def _extreme(name: str, input: Any, find: Any, dim: int, keepdim: bool) -> Value
     values = gather(input, dim, indices)
     if keepdim:
         return ValuesAndIndices(values, indices)
-    return ValuesAndIndices(np.squeeze(values, dim), np.squeeze(indices, dim))
+    return ValuesAndIndices(squeeze(values, dim), squeeze(indices, dim))
 
 
 # ---- truth and counts
@@ -434,7 +434,7 @@ def _all(input, *, axis=None, keepdims=False):
 
 
 @numpy_keywords
-def any(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
+def any(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether any element is true (not 0).
 
     Examples
@@ -447,7 +447,7 @@ def any(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
 
 
 @numpy_keywords
-def all(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
+def all(input: Any, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether all elements are true (not 0).
 
     Examples
@@ -460,7 +460,7 @@ def all(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
 
 
 @numpy_keywords
-def count_nonzero(input: Any, dim: Dim = None) -> Any:
+def count_nonzero(input: Any, dim: Dim = None) -> Tensor:
     """How many elements are not 0; int64.
 
     Examples

@@ -68,7 +68,7 @@ def _np_reshape(a, /, shape=None, order="C", *, newshape=None):
     return _reshape(a, shape=shape if newshape is None else newshape)
 
 
-def reshape(input: Any, *shape: Any) -> Any:
+def reshape(input: Any, *shape: Any) -> Tensor:
     """The elements in order, in another shape; one size may be -1.
 
     Examples
@@ -90,7 +90,7 @@ def _check_size(name: str, old: tuple[int, ...], new: tuple[int, ...]) -> None:
         raise RuntimeError(f"{name}: shape {new} does not hold the {size} elements of {old}")
 
 
-def view(input: Any, *shape: Any) -> Any:
+def view(input: Any, *shape: Any) -> Tensor:
     """:func:`reshape`, if it can share memory; ``view(dtype)`` is not supported.
 
     Raises
@@ -113,7 +113,7 @@ def view(input: Any, *shape: Any) -> Any:
     return out
 
 
-def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from ``start_dim`` to ``end_dim`` as one.
 
     Examples
@@ -132,7 +132,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 
 
 @implements(np.ravel)
-def ravel(input: Any) -> Any:
+def ravel(input: Any) -> Tensor:
     """All elements in one dimension.
 
     Examples
@@ -144,7 +144,7 @@ def ravel(input: Any) -> Any:
     return flatten(input)
 
 
-def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Any:
+def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without dimensions of size 1: all of them, or those named if their size is 1.
 
     Examples
@@ -168,7 +168,7 @@ def _np_squeeze(a, axis=None):
     return squeeze(a, axis)
 
 
-def unsqueeze(input: Any, dim: int) -> Any:
+def unsqueeze(input: Any, dim: int) -> Tensor:
     """With a dimension of size 1 at ``dim``.
 
     Examples
@@ -209,7 +209,7 @@ def _np_transpose(a, axes=None):
     return _permute(a) if axes is None else permute(a, tuple(axes))
 
 
-def permute(input: Any, *dims: Any) -> Any:
+def permute(input: Any, *dims: Any) -> Tensor:
     """The dimensions in another order.
 
     Examples
@@ -225,7 +225,7 @@ def permute(input: Any, *dims: Any) -> Any:
     return _permute(input, axes=order)
 
 
-def transpose(input: Any, dim0: int, dim1: int) -> Any:
+def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
     """Two dimensions swapped.
 
     Examples
@@ -244,13 +244,13 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
 
 
 @implements(np.swapaxes)
-def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+def swapaxes(input: Any, axis0: int, axis1: int) -> Tensor:
     """Two dimensions swapped: :func:`transpose` under NumPy's name."""
     return transpose(input, axis0, axis1)
 
 
 @implements(np.moveaxis)
-def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Dimensions at other places, the others in their order.
 
     Examples
@@ -271,7 +271,7 @@ def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence
     return _permute(input, axes=tuple(moves[dim] if dim in moves else next(others) for dim in range(ndim)))
 
 
-def t(input: Any) -> Any:
+def t(input: Any) -> Tensor:
     """A matrix transposed; a vector as it is.
 
     Examples
@@ -285,12 +285,12 @@ def t(input: Any) -> Any:
     return _permute(input)
 
 
-def reversed_dims(input: Any) -> Any:
+def reversed_dims(input: Any) -> Tensor:
     """The dimensions in reverse order: ``tensor.T``."""
     return _permute(input)
 
 
-def matrix_transpose(input: Any) -> Any:
+def matrix_transpose(input: Any) -> Tensor:
     """The last two dimensions swapped: ``tensor.mT``."""
     return transpose(input, -2, -1)
 
@@ -308,7 +308,7 @@ def _(g, out, x, shape):
     return g  # the engine sums it down
 
 
-def expand(input: Any, *sizes: Any) -> Any:
+def expand(input: Any, *sizes: Any) -> Tensor:
     """Dimensions of size 1 repeated, without copies, to ``sizes``; -1 keeps a size.
 
     Examples
@@ -321,7 +321,7 @@ def expand(input: Any, *sizes: Any) -> Any:
     return expand_to("expand", input, _sizes(sizes))
 
 
-def expand_to(name: str, input: Any, sizes: tuple[int, ...]) -> Any:
+def expand_to(name: str, input: Any, sizes: tuple[int, ...]) -> Tensor:
     """:func:`expand`, with errors in the name of another operation."""
     shape = np.shape(input)
     old = (-1,) * (len(sizes) - len(shape)) + shape  # a new dimension has no size to keep
@@ -331,7 +331,7 @@ def expand_to(name: str, input: Any, sizes: tuple[int, ...]) -> Any:
     return _expand(input, shape=wanted)
 
 
-def broadcast_to(input: Any, size: Sequence[int]) -> Any:
+def broadcast_to(input: Any, size: Sequence[int]) -> Tensor:
     """The tensor broadcast to a shape, without copies.
 
     Examples
@@ -358,7 +358,7 @@ def _(g, out, *arrays, axis, index):
     return g[(slice(None),) * axis + (slice(start, start + arrays[index].shape[axis]),)]
 
 
-def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
+def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dimension, in their common dtype.
 
     Parameters
@@ -389,7 +389,7 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     return _concatenate(*tensors, axis=axis)
 
 
-def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
+def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension.
 
     Examples

@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.primitive import primitive
 from tinygrad_lite.autograd.record import convert
+from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.ops.reduction import Dim, as_axis, numpy_keywords, spread
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -34,7 +35,7 @@ def _(g, out, x, axis, keepdims):
 
 
 @numpy_keywords
-def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Any:
+def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(input)))`` over ``dim``; -inf where every entry is -inf.
 
     Parameters
@@ -87,7 +88,7 @@ def _(g, out, x, axis):
     return out * (g - np.add.reduce(g * out, axis=axis, keepdims=True))
 
 
-def softmax(input: Any, dim: int) -> Any:
+def softmax(input: Any, dim: int) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim`` (documents 000 to 004): positive, and adds up to 1.
 
     The largest entry of each row is subtracted first, so that nothing overflows. A primitive of
@@ -121,7 +122,7 @@ def _(g, out, x, axis):
     return g - np.exp(out) * np.add.reduce(g, axis=axis, keepdims=True)
 
 
-def log_softmax(input: Any, dim: int) -> Any:
+def log_softmax(input: Any, dim: int) -> Tensor:
     """``log(softmax(input))``, exact also where the softmax rounds to 0.
 
     A primitive of its own for that reason. Its derivative is ``g - softmax * sum(g)``.
