@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs clean
 
 demo: $(VENV)/.examples
 	$(BIN)/python -m examples
@@ -19,6 +19,9 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/.docs
+	$(BIN)/pdoc --docformat numpy --output-directory out/docs tinygrad_lite
+
 clean:
 	rm -rf $(VENV) out
 
@@ -27,6 +30,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.examples: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[examples]"
+	touch $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python

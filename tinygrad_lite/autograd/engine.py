@@ -139,8 +139,8 @@ def _first_cotangent(output: Tensor, gradient: Any, create_graph: bool) -> Any:
                 f"grad can be implicitly created only for a scalar, not for an output of shape {output.shape}: "
                 "reduce it with .sum() or .mean(), or pass its gradient"
             )
-        ones = np.ones(output._array.shape, output._array.dtype)
-        return wrap(ones) if create_graph else ones
+        one = np.array(1, output._array.dtype, ndmin=output._array.ndim)
+        return wrap(one) if create_graph else one
     if not isinstance(gradient, Tensor):
         raise TypeError(f"the gradient of an output must be a Tensor, not {type(gradient).__name__}")
     if gradient.shape != output.shape or gradient.dtype != output.dtype:
