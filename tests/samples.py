@@ -4,6 +4,7 @@
 run otherwise. ``test_registry.py`` checks each sample, and that nothing registered goes without.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -366,6 +367,8 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
 }
 
+RESHAPE_TO = "shape" if "shape" in inspect.signature(np.reshape).parameters else "newshape"  # its name until NumPy 2.1
+
 NUMPY_CALLS: dict[Any, list[Callable[..., Any]]] = {
     # each is called with one array of shape (2, 3), and with the same as a Tensor
     np.where: [lambda a: np.where(a > 0, a, 2 * a), lambda a: np.where(a > 0, 1.0, a)],
@@ -382,7 +385,11 @@ NUMPY_CALLS: dict[Any, list[Callable[..., Any]]] = {
     ],
     np.dot: [lambda a: np.dot(a, a.T), lambda a: np.dot(a, 2.0), lambda a: np.dot(np.arange(2.0), a)],
     np.outer: [lambda a: np.outer(a[0], a[:, 1])],
-    np.reshape: [lambda a: np.reshape(a, (3, 2)), lambda a: np.reshape(a, -1), lambda a: np.reshape(a, shape=(6,))],
+    np.reshape: [
+        lambda a: np.reshape(a, (3, 2)),
+        lambda a: np.reshape(a, -1),
+        lambda a: np.reshape(a, **{RESHAPE_TO: (6,)}),
+    ],
     np.ravel: [np.ravel],
     np.squeeze: [
         lambda a: np.squeeze(a[:1]),
