@@ -24,16 +24,22 @@ import tinygrad_lite as tl
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
     """Run the programs that were asked for; returns the rows of the table."""
     options = parse(arguments)
-    rows: list[Row] = []
-    figures: list[Path] = []
-    for number in options.only or documents():
-        program = importlib.import_module(f"examples.document_{number}")
-        tl.manual_seed(options.seed)
-        lesson = Lesson(number, options.data, options.quick or options.data is None, options.out)
-        program.run(lesson)
-        rows += lesson.rows
-        figures += lesson.figures
-    show(rows, figures, real_data=options.data is not None)
+    lessons: list[Lesson] = []
+    problem = None
+    try:
+        for number in options.only or documents():
+            program = importlib.import_module(f"examples.document_{number}")
+            tl.manual_seed(options.seed)
+            lessons.append(Lesson(number, options.data, options.quick or options.data is None, options.out))
+            program.run(lessons[-1])
+    except KeyboardInterrupt:
+        problem = "interrupted"
+    except OSError as error:
+        problem = str(error)
+    rows = [row for lesson in lessons for row in lesson.rows]
+    show(rows, [figure for lesson in lessons for figure in lesson.figures], real_data=options.data is not None)
+    if problem is not None:
+        raise SystemExit(f"stopped before the end: {problem}")
     return rows
 
 
@@ -54,6 +60,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.data is not None and not options.data.is_dir():
         parser.error(f"--data {options.data}: no such folder")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {options.out}: {error.strerror}")
     return options
 
 

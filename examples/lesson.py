@@ -69,7 +69,6 @@ class Lesson:
 
     def save(self, figure: Figure, name: str) -> None:
         """Write a figure as PNG; it appears under its name only when it is complete."""
-        self.out.mkdir(parents=True, exist_ok=True)
         target = self.out / f"{self.document}_{name}.png"
         handle, partial = tempfile.mkstemp(dir=self.out, suffix=".partial")
         os.close(handle)

@@ -500,3 +500,29 @@ def test_nan_elsewhere_stays_elsewhere():
     x.grad = None
     clean.backward()
     assert (clean.item(), x.grad.tolist()) == (1.0, [1.0, 0.0])
+
+
+def test_an_index_of_uint8_is_neither_positions_nor_mask():
+    with pytest.raises(IndexError, match=r"long\(\).*bool\(\)"):
+        tl.tensor([10, 20, 30])[tl.tensor([1, 0, 1], dtype=tl.uint8)]
+
+
+@pytest.mark.parametrize("target", [[0, 1], np.array([0, 1])], ids=["list", "array"])
+def test_class_indices_are_a_tensor(target):
+    with pytest.raises(TypeError, match=r"tl\.tensor\(target\)"):
+        tl.nn.functional.cross_entropy(tl.zeros(2, 3), target)
+
+
+def test_the_optimizer_state_of_another_model_is_refused():
+    def optimizer(size):
+        layer = tl.nn.Linear(size, size)
+        made = tl.optim.Adam(layer.parameters())
+        layer(tl.ones(1, size)).sum().backward()
+        made.step()
+        return made
+
+    small, large = optimizer(2), optimizer(3)
+    before = large.state_dict()["state"][0]["exp_avg"].tolist()
+    with pytest.raises(ValueError, match="another model"):
+        large.load_state_dict(small.state_dict())
+    assert large.state_dict()["state"][0]["exp_avg"].tolist() == before

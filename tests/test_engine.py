@@ -1264,3 +1264,32 @@ def test_an_error_keeps_nothing_alive():
         pass
     del y
     assert gone() is None
+
+
+# ---- sums of many
+
+
+def test_many_rows_are_added_without_losing_digits():
+    x = (np.random.default_rng(0).random((60_000, 2)) + 1000).astype(np.float32)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(tl.tensor(x).mean(0).numpy(), exact.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(tl.tensor(x).sum(0, keepdim=True).numpy(), exact.sum(0, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(tl.tensor(x).var(0).numpy(), exact.var(0, ddof=1), rtol=1e-3)
+
+
+def test_gradients_of_what_was_broadcast_over_many_rows_keep_their_digits():
+    rows, block_of_roundings = 10**6, 128 * np.finfo(np.float32).eps
+    w = tl.ones(3, requires_grad=True)
+    (tl.full((rows, 3), 0.1) * w).sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), rows * np.float32(0.1), rtol=block_of_roundings)
+    layer = tl.nn.Linear(1, 3)
+    (layer(tl.zeros(rows, 1)) * 0.1).sum().backward()
+    np.testing.assert_allclose(layer.bias.grad.numpy(), rows * np.float32(0.1), rtol=block_of_roundings)
+
+
+def test_half_precision_is_added_in_single_precision():
+    x = tl.full((20_000,), 10.0, dtype=tl.float16)
+    assert x.mean().dtype == tl.float16
+    assert x.mean().item() == 10.0
+    assert x.var().item() == 0.0
+    assert tl.full((3000, 2), 1.1, dtype=tl.float16).sum(0).tolist() == [3298.0, 3298.0]

@@ -61,6 +61,32 @@ def test_an_unknown_folder_is_an_error_of_the_command_line(tmp_path, capsys):
     assert "no such folder" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written_is_an_error_of_the_command_line(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stop:
+        command.main(["--out", str(tmp_path / "file")])
+    assert stop.value.code == 2
+    assert "--out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "message"), [(KeyboardInterrupt(), "interrupted"), (OSError(28, "full"), "full")])
+def test_a_run_that_stops_early_shows_what_it_has(error, message, tmp_path, monkeypatch, capsys):
+    def run(lesson):
+        with lesson.measure("half a lesson", reported="1.000") as row:
+            row.ours = "0.999"
+        raise error
+
+    monkeypatch.setattr(command.importlib.import_module("examples.document_002"), "run", run)
+    with pytest.raises(SystemExit, match=message):
+        command.main(["--only", "002", "--out", str(tmp_path)])
+    assert "0.999" in capsys.readouterr().out
+
+
+def test_a_folder_without_the_files_is_named(tmp_path):
+    with pytest.raises(SystemExit, match=r"blobs400\.csv"):
+        command.main(["--only", "000", "--data", str(tmp_path), "--out", str(tmp_path)])
+
+
 def test_an_unknown_document_is_an_error_of_the_command_line(capsys):
     with pytest.raises(SystemExit):
         command.main(["--only", "999"])

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_lite.autograd.graph import Node, StandIn
 from tinygrad_lite.autograd.modes import enable_grad, silently, thread
+from tinygrad_lite.autograd.summation import add_rows
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 
 __all__ = ["backward", "grad"]
@@ -145,7 +146,8 @@ def _first_cotangent(output: Tensor, gradient: Any, create_graph: bool) -> Any:
         raise TypeError(f"the gradient of an output must be a Tensor, not {type(gradient).__name__}")
     if gradient.shape != output.shape or gradient.dtype != output.dtype:
         raise RuntimeError(
-            f"gradient of shape {gradient.shape}, {gradient.dtype} for an output of {output.shape}, {output.dtype}"
+            f"gradient of shape {gradient.shape}, {gradient.dtype} for an output of {output.shape}, {output.dtype}: "
+            "they must be the same"
         )
     return gradient if create_graph else gradient._array
 
@@ -273,7 +275,7 @@ def _fit(cotangent: Any, node: Node, shape: tuple[int, ...]) -> Any:
     found = cotangent.shape
     extra = len(found) - len(shape)
     if cotangent.dtype == node.dtype and extra > 0 and found[extra:] == shape:
-        return np.add.reduce(cotangent, axis=0 if extra == 1 else tuple(range(extra)))
+        return add_rows(cotangent) if extra == 1 else np.add.reduce(cotangent, axis=tuple(range(extra)))
     pairs = list(zip(shape, found[max(extra, 0) :], strict=False))
     if extra < 0 or cotangent.dtype != node.dtype or any(n not in (1, m) for n, m in pairs):
         raise RuntimeError(

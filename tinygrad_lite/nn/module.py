@@ -448,7 +448,8 @@ def _unique(named: Iterable[tuple[str, T]]) -> Named[T]:
 def _mismatch(name: str, own: Any, value: Any) -> str:
     """What keeps a value from being copied into an array of the module; empty if nothing does."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-        return f"wrong type: {name} is {type(value).__name__}, not a Tensor or an array of numbers"
+        kind = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+        return f"wrong type: {name} is {kind}, not a Tensor or an array of numbers"
     return (
         "" if value.shape == own.shape else f"size mismatch: {name} is {own.shape} here and {value.shape} in the state"
     )

@@ -137,7 +137,9 @@ def _index_array(part: Any) -> Tensor:
     array = part._array if isinstance(part, Tensor) else np.array(part)  # a copy: the caller may change its list
     if array.size == 0 and not isinstance(part, Tensor):
         array = array.astype(np.int64)
-    if array.dtype.kind not in "iub":
+    if array.dtype == np.uint8:
+        raise IndexError("an index of uint8 could be positions or a mask: say which with .long() or .bool()")
+    if array.dtype.kind not in "ib":
         error = IndexError if array.dtype.kind in "fc" else TypeError
         raise error(f"tensors are indexed by integers, bools, slices, None and Ellipsis, not by {array.dtype}")
     return part if isinstance(part, Tensor) else wrap(array)

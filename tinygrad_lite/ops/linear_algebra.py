@@ -200,7 +200,7 @@ def _(g, out, x, weight, bias):
 
 @_linear.vjp(2)
 def _(g, out, x, weight, bias):
-    if math.prod(g.shape[:-1]) < 32:
+    if not 32 <= math.prod(g.shape[:-1]) <= 2048:
         return g  # the engine sums it down
     rows = _as_matrix(g)
     return np.dot(np.ones(rows.shape[0], rows.dtype), rows)  # ten times faster than a sum over the first axis

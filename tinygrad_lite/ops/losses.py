@@ -277,9 +277,10 @@ def _check_weight(name: str, weight: Any, classes: int) -> None:
 
 def _by_row(name: str, input: Any, target: Any, weight: Any) -> tuple[Any, Any]:
     """Logits as (samples, classes) and labels as (samples,), all shapes and dtypes checked."""
-    if not isinstance(target, Tensor) or target.dtype != dtypes.int64:
-        found = target.dtype if isinstance(target, Tensor) else type(target).__name__
-        raise RuntimeError(f"{name}: class indices must be an int64 Tensor, not {found}; convert with .long()")
+    if not isinstance(target, Tensor):
+        raise TypeError(f"{name}: the target must be a Tensor, not {type(target).__name__}; use tl.tensor(target)")
+    if target.dtype != dtypes.int64:
+        raise RuntimeError(f"{name}: class indices must be int64, not {target.dtype}; convert with .long()")
     if input.ndim == 0:
         raise ValueError(f"{name}: the input needs a dimension of classes, got a 0-d tensor")
     expected = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()

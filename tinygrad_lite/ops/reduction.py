@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import convert
+from tinygrad_lite.autograd.summation import add_rows
 from tinygrad_lite.autograd.tensor import NUMPY, Tensor
 from tinygrad_lite.ops import arithmetic, elementwise
 from tinygrad_lite.ops.indexing import gather
@@ -103,9 +104,20 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
 # ---- sums and means
 
 
+def _added(x, axis, keepdims):
+    """The sum: float16 is added in float32, and rows in blocks."""
+    if x.dtype == np.float16:
+        x = convert(x, dtype=dtypes.float32)
+    if axis not in (0, (0,)) or x.dtype.kind != "f":
+        return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    total = add_rows(x)
+    return np.expand_dims(total, 0) if keepdims else total
+
+
 @primitive(np.sum)
 def _sum(input, *, axis=None, keepdims=False):
-    return np.add.reduce(input, axis=axis, keepdims=keepdims)
+    total = _added(input, axis, keepdims)
+    return convert(total, dtype=input.dtype) if input.dtype == np.float16 else total
 
 
 @_sum.vjp(0)
@@ -148,7 +160,8 @@ def sum(input: Any, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -
 
 @primitive(np.mean)
 def _mean(input, *, axis=None, keepdims=False):
-    return np.add.reduce(input, axis=axis, keepdims=keepdims) / count(np.shape(input), axis)
+    mean = _added(input, axis, keepdims) / count(np.shape(input), axis)
+    return convert(mean, dtype=input.dtype) if input.dtype == np.float16 else mean
 
 
 @_mean.vjp(0)

@@ -196,7 +196,7 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the groups are other in number or size.
+            If the groups are other in number or size, or a state belongs to another shape.
         """
         saved = state_dict["param_groups"]
         sizes = [len(group["params"]) for group in self.param_groups]
@@ -206,6 +206,13 @@ class Optimizer:
                 f"the saved parameter groups have {saved_sizes} parameters, those of this optimizer {sizes}"
             )
         parameters = dict(zip((n for group in saved for n in group["params"]), self._parameters(), strict=True))
+        for number, state in state_dict["state"].items():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.ndim and value.shape != parameters[number].shape:
+                    raise ValueError(
+                        f"the saved {name} of parameter {number} has shape {value.shape}, the parameter "
+                        f"{parameters[number].shape}: this state is of another model"
+                    )
         self.state = defaultdict(dict)
         for number, state in state_dict["state"].items():
             parameter = parameters[number]
