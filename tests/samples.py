@@ -357,7 +357,7 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample(lambda x, **params: x, (integers(0, 5, shape),), {"size": 5, "error": IndexError, "name": "class"})
         for shape in SHAPES
     ],
-    "_take_along": [
+    "take_along": [
         Sample(np.take_along_axis, (real(*shape), integers(0, shape[axis], chosen)), {"axis": axis})
         for shape, chosen, axis in ALONG
     ],

@@ -216,11 +216,11 @@ def in_range(input, *, size, error, name, except_for=None):
 
 
 @primitive(saves="index")
-def _take_along(input, index, *, axis):
+def take_along(input, index, *, axis):
     return np.take_along_axis(input, index, axis)
 
 
-@_take_along.vjp(0)
+@take_along.vjp(0)
 def _(g, out, x, index, axis):
     return _add_along(g, index, axis=axis, shape=x.shape)
 
@@ -235,7 +235,7 @@ def _add_along(input, index, *, axis, shape):
 
 @_add_along.vjp(0)
 def _(g, out, x, index, axis, shape):
-    return _take_along(g, index, axis=axis)
+    return take_along(g, index, axis=axis)
 
 
 @implements(np.take_along_axis)
@@ -282,7 +282,7 @@ def gather(input: Any, dim: int, index: Any) -> Tensor:
     size = input.shape[axis]
     index = in_range(index, size=size, error=RuntimeError, name=f"gather along dim {dim}: index")
     window = tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(index.shape))
-    return _take_along(input if index.shape == input.shape else input[window], index, axis=axis)
+    return take_along(input if index.shape == input.shape else input[window], index, axis=axis)
 
 
 def index_select(input: Any, dim: int, index: Any) -> Tensor:

@@ -18,7 +18,7 @@ from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.summation import add_rows
 from tinygrad_lite.autograd.tensor import NUMPY, Tensor
 from tinygrad_lite.ops import arithmetic, elementwise
-from tinygrad_lite.ops.indexing import gather
+from tinygrad_lite.ops.indexing import take_along
 from tinygrad_lite.ops.shape import cat, flatten, movedim, reshape, squeeze, unsqueeze
 
 __all__ = [
@@ -427,7 +427,7 @@ def _extreme(name: str, input: Any, find: Any, dim: int, keepdim: bool) -> Value
     if _choice_axis(name, input, dim) is None:
         return ValuesAndIndices(arithmetic.clone(input), find(input))
     indices = find(input, axis=dim, keepdims=True)
-    values = gather(input, dim, indices)
+    values = take_along(input, indices, axis=dim % np.ndim(input))
     if keepdim:
         return ValuesAndIndices(values, indices)
     return ValuesAndIndices(squeeze(values, dim), squeeze(indices, dim))
