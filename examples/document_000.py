@@ -18,8 +18,6 @@ from examples.sources import blobs
 from tinygrad_lite import nn
 from tinygrad_lite.nn import functional as F
 
-TITLE = "logistic regression, one sample at a time"
-
 
 def run(lesson: Lesson) -> None:
     """Train on the blobs: once to score on the validation part, once more to score on the test part."""

@@ -16,8 +16,6 @@ from examples.sources import clothes
 from tinygrad_lite import nn
 from tinygrad_lite.nn import functional as F
 
-TITLE = "two layers by full-batch gradient descent"
-
 
 def run(lesson: Lesson) -> None:
     """Train the net, and look at what it confuses."""

@@ -695,6 +695,27 @@ def test_a_view_and_what_it_views_go_stale_by_a_recorded_change_of_the_other():
         assert outcomes in ([[20.0, 20.0, 20.0], True], [True, [20.0, 20.0, 0.0]])
 
 
+def test_a_changed_view_is_written_back_to_its_own_place_only():
+    """Elsewhere it does not tell what became of the place it changed."""
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    view = y[0]
+    view.mul_(10)
+    y[1] = view
+    with pytest.raises(RuntimeError, match="take the view anew"):
+        y.sum().backward()
+
+
+def test_a_failed_write_leaves_a_stale_tensor_stale():
+    y = leaf(1.0, 2.0, 3.0) * 2
+    view = y[:2]
+    view.mul_(10)
+    with pytest.raises(RuntimeError, match="does not fit"):
+        y[:3] = view
+    with pytest.raises(RuntimeError, match="take the view anew"):
+        y.sum().backward()
+
+
 def test_a_view_of_a_leaf_is_not_changed():
     x = leaf(1.0, 2.0)
     with pytest.raises(RuntimeError, match="view of a leaf"):

@@ -61,7 +61,11 @@ def _contiguous(input: Tensor) -> Tensor:
 
 
 def _conversion(dtype: np.dtype[Any] | None) -> Any:
-    return lambda input: _to(input, dtype=dtype)
+    def method(input: Tensor) -> Tensor:
+        return _to(input, dtype=dtype)
+
+    method.__doc__ = f"The tensor as {dtype or 'it is'}; itself if it has that dtype already."
+    return method
 
 
 class TensorMethods:

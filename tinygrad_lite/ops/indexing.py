@@ -202,16 +202,15 @@ def with_items(input: Any, key: Any, values: Any) -> Tensor:
 
 
 @primitive()
-def in_range(input, *, size, error, name, except_for=None):
-    """The indices, if all of them are in ``range(size)``; else an error that shows one. ``except_for`` becomes 0.
+def in_range(input, *, size, error, name):
+    """The indices, if all of them are in ``range(size)``; else an error that shows one.
 
     A primitive, so that a captured program keeps the check.
     """
-    indices = input if except_for is None else np.where(input == except_for, 0, input)
     try:
-        return np.ravel_multi_index((indices,), (size,))
+        return np.ravel_multi_index((input,), (size,))
     except ValueError:
-        largest, smallest = np.max(indices), np.min(indices)
+        largest, smallest = np.max(input), np.min(input)
         raise error(f"{name} {smallest if smallest < 0 else largest} is not in range({size})") from None
 
 

@@ -26,9 +26,8 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
     Raises
     ------
     RuntimeError
-        For a leaf that requires grad (its gradient would belong to no value it has) or a view of
-        one, memory that is read-only (as that of expand()), another
-        shape, or a dtype that would lose the kind.
+        For a leaf that requires grad (its gradient would belong to no value it has) or a view of one,
+        memory that is read-only (as that of expand()), another shape, or a dtype that would lose the kind.
     """
     if not tensor._array.flags.writeable:
         raise RuntimeError(f"{name} changes read-only memory, as of an expanded tensor: use clone() first")
@@ -104,6 +103,19 @@ def _staleness(tensor: Tensor) -> dict[str, Any] | None:
     return tensor._node.params if tensor._node is not None and tensor._node.primitive is _STALE else None
 
 
+def _before_view(tensor: Tensor, key: Any, value: Any) -> Tensor:
+    """The tensor; in the second half of ``tensor[key] op= ...``, where value is the changed view, as it was before."""
+    staleness = _staleness(tensor)
+    if staleness is None or staleness["by"]() is not value:
+        return tensor
+    place, view = getitem(tensor.detach(), key)._array.__array_interface__, value._array.__array_interface__
+    if any(place[part] != view[part] for part in ("data", "shape", "strides")):
+        return tensor
+    before = wrap(tensor._array, version=tensor._version)
+    before._node, before._requires_grad = staleness["previous"]
+    return before
+
+
 def _fits(found: np.dtype[Any], place: np.dtype[Any]) -> bool:
     """Whether values of one dtype may be put into another: not floats into integers, nor signs into uint8."""
     order = "buif"
@@ -114,7 +126,7 @@ def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     name = f"{function.__name__.strip('_')}_"
 
     def method(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign(tensor, function(_before(tensor, args), *args, **kwargs), name)
+        return assign(tensor, function(_before(tensor, [*args, *kwargs.values()]), *args, **kwargs), name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"``{function.__name__}``, into the tensor's own memory; returns the tensor."
@@ -193,11 +205,9 @@ def setitem(tensor: Tensor, key: Any, value: Any) -> None:
     name = "tensor[key] = value"
     dtypes.check_number(name, value, tensor.dtype)
     source = convert(as_operand(name, value, tensor.dtype), dtype=tensor.dtype)
-    staleness = _staleness(tensor)
-    if staleness and staleness["by"]() is value:  # the second half of tensor[key] op= value
-        tensor._node, tensor._requires_grad = staleness["previous"]
+    before = _before_view(tensor, key, value)
     try:
-        result = with_items(tensor, key, source)
+        result = with_items(before, key, source)
     except RuntimeError as error:
         place = getitem(tensor.detach(), key).shape
         raise RuntimeError(f"{name}: a value of shape {source.shape} does not fit into shape {place}") from error

@@ -100,10 +100,10 @@ def _bounded(logarithm):
 @primitive(saves="input target")
 def _cross_entropy(input, target, *, reduction):
     """``log sum_k exp(x_k) - x_target`` of each row, where every sample counts the same."""
-    in_range(target, size=input.shape[1], error=IndexError, name="cross_entropy: target class")
+    labels = in_range(target, size=input.shape[1], error=IndexError, name="cross_entropy: target class")
     shifted = input - largest(input, 1)
     normaliser = np.log(total(np.exp(shifted), 1))[:, 0]
-    return reduce(normaliser - shifted[np.arange(shifted.shape[0]), target], reduction)
+    return reduce(normaliser - shifted[np.arange(shifted.shape[0]), labels], reduction)
 
 
 @_cross_entropy.vjp(0)
@@ -152,9 +152,7 @@ def nll_loss(
     rows, labels = _by_row("nll_loss", input, target, weight)
     kept = labels != ignore_index
     labels = in_range(np.where(kept, labels, 0), size=rows.shape[1], error=IndexError, name="nll_loss: target class")
-    counts = convert(kept, dtype=rows.dtype)
-    if weight is not None:
-        counts = counts * weight[labels]
+    counts = _counts(kept, labels, weight, rows.dtype)
     picked = gather(rows, 1, labels[:, None])[:, 0]
     losses = np.where(kept, -picked * counts, 0)  # no gradient of an ignored sample, not even 0 / 0
     if reduction == "none":
@@ -243,8 +241,7 @@ def _smooth_cross_entropy(
     if reduction != "none":
         smooth = np.sum(smooth)
     if reduction == "mean":
-        counts = convert(kept, dtype=rows.dtype)
-        smooth = smooth / np.sum(counts if weight is None else counts * weight[np.where(kept, labels, 0)])
+        smooth = smooth / np.sum(_counts(kept, np.where(kept, labels, 0), weight, rows.dtype))
     loss = hard * (1 - label_smoothing) + smooth * (label_smoothing / rows.shape[1])
     return reshape(loss, target.shape) if reduction == "none" else loss
 
@@ -268,6 +265,12 @@ def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Any, reduction: s
     if reduction == "none":
         return losses
     return np.mean(losses) if reduction == "mean" else np.sum(losses)
+
+
+def _counts(kept: Any, labels: Any, weight: Any, dtype: Any) -> Any:
+    """What each sample counts: 1, the weight of its class, or 0 where it is not kept."""
+    counts = convert(kept, dtype=dtype)
+    return counts if weight is None else counts * weight[labels]
 
 
 def _check_weight(name: str, weight: Any, classes: int) -> None:
