@@ -1,0 +1,1 @@
+"""What the five documents derive by hand, held against autograd; ``python -m derivations`` writes the page."""
