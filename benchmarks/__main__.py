@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks import costs, machine, report
 from benchmarks.runner import measure, ratio
 from benchmarks.steps import BY_HAND, LITE, STEPS, TORCH, Step, contestants
+from examples.files import whole
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = run(options.only, options.rounds or (3 if options.quick else 15), 0.005 if options.quick else 0.1)
     print(report.markdown(results))
     if options.json:
-        write(options.json, json.dumps(results, indent=1) + "\n")
+        with whole(options.json) as file:
+            file.write((json.dumps(results, indent=1) + "\n").encode())
 
 
 def run(names: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
@@ -67,14 +69,6 @@ def result_of_import(rounds: int) -> dict[str, Any]:
         "ratio": ratio(taken, "tinygrad_lite", "numpy"),
         "target": 1.6,
     }
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from derivations.page import page
+from examples.files import whole
 
 PAGE = Path(__file__).parent.parent / "docs" / "derivations.md"
 
@@ -15,15 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m derivations", description=__doc__)
     parser.add_argument("--output", type=Path, default=PAGE, metavar="FILE", help="default: docs/derivations.md")
-    write(parser.parse_args(arguments).output, page())
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with whole(parser.parse_args(arguments).output) as file:
+        file.write(page().encode())
 
 
 if __name__ == "__main__":

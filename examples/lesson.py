@@ -1,35 +1,100 @@
-"""What every program is given: its data folder, its settings, and where results and figures go."""
+"""What every experiment is given: its data folder, how long to train, and where results and figures go."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeVar
 
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-__all__ = ["Lesson", "Row"]
+from examples.files import whole
+
+__all__ = ["Effort", "Expected", "Lesson", "Picture", "Row"]
+
+T = TypeVar("T")
+Effort = Literal["quick", "data", "full"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a score should come to over several seeds.
+
+    Attributes
+    ----------
+    score : str
+        The name of the score.
+    statistic : {"median", "best", "worst"}
+        Of the seeds; the best is the largest.
+    low, high : float
+        The bounds, both included.
+    """
+
+    score: str
+    statistic: Literal["median", "best", "worst"]
+    low: float = 0.0
+    high: float = 1.0
 
 
 @dataclass
 class Row:
-    """One line of the table: a model of a document, and how well it did there and here."""
+    """One line of the table: a model of a document, and how well it did there and here.
+
+    Attributes
+    ----------
+    document : str
+        Its number.
+    model : str
+        The net and its data.
+    reported : str
+        The document's result.
+    form : str
+        The format of a score: ``".3f"`` or ``".2%"``.
+    expected : sequence of Expected
+        What ``--full`` holds the scores of its seeds against.
+    scores : dict of str to float or int
+        Our result; empty: the model is still open.
+    seconds : float
+        How long it took.
+    note : str
+        What the scores do not say, in a sentence.
+    """
 
     document: str
     model: str
     reported: str
-    ours: str = "-"
+    form: str = ".3f"
+    expected: Sequence[Expected] = ()
+    scores: dict[str, float | int] = field(default_factory=dict)
     seconds: float = 0.0
+    note: str = ""
+
+    @property
+    def ours(self) -> str:
+        """The scores in words; a count stays a count."""
+        return ", ".join(f"{name} {self.format(value)}" for name, value in self.scores.items()) or "open"
+
+    def format(self, value: float | int) -> str:
+        """A score as the table shows it."""
+        return str(value) if isinstance(value, int) else f"{value:{self.form}}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that was saved."""
+
+    document: str
+    path: Path
+    caption: str
 
 
 @dataclass
 class Lesson:
-    """The run of one document's program.
+    """The run of one experiment of one document.
 
     Attributes
     ----------
@@ -37,44 +102,61 @@ class Lesson:
         Its number.
     data : Path or None
         The folder of the real files; None: generated points and scikit-learn's digits.
-    quick : bool
-        Shorter training than the document's.
+    effort : {"quick", "data", "full"}
+        A short training, the documents' settings, or their iteration counts too.
+    seed : int
+        Of every random number, set before the experiment begins.
     out : Path
         Where figures are saved.
+    line : int
+        Of the screen, where progress bars are drawn.
     rows : list of Row
         The results so far.
-    figures : list of Path
+    pictures : list of Picture
         The figures so far.
     """
 
     document: str
     data: Path | None
-    quick: bool
+    effort: Effort
+    seed: int
     out: Path
+    line: int = 0
     rows: list[Row] = field(default_factory=list)
-    figures: list[Path] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+    def by_effort(self, *, quick: T, data: T, full: T) -> T:
+        """The value for the effort of this run, such as a number of iterations."""
+        return {"quick": quick, "data": data, "full": full}[self.effort]
 
     @contextmanager
-    def measure(self, model: str, reported: str) -> Iterator[Row]:
-        """A row of the table, timed: the block trains the model and fills in ``row.ours``."""
-        row = Row(self.document, model, reported)
+    def measure(self, model: str, reported: str, form: str = ".3f", expected: Sequence[Expected] = ()) -> Iterator[Row]:
+        """A row of the table, timed: the block trains the model and fills in ``row.scores``."""
+        row = Row(self.document, model, reported, form, expected)
         start = time.perf_counter()
         yield row
         row.seconds = time.perf_counter() - start
         self.rows.append(row)
 
+    def leave_open(self, model: str, reported: str) -> None:
+        """A row for a model of the document that is not rebuilt yet."""
+        self.rows.append(Row(self.document, model, reported))
+
     def progress(self, total: int, what: str) -> tqdm:
         """A progress bar over ``total`` steps; ``bar.set_postfix(loss=...)`` shows the loss."""
-        return tqdm(total=total, desc=f"{self.document} {what}", unit_scale=True, mininterval=0.2, dynamic_ncols=True)
+        return tqdm(
+            total=total,
+            desc=f"{self.document} {what}",
+            position=self.line,
+            leave=False,
+            unit_scale=True,
+            mininterval=0.2,
+            dynamic_ncols=True,
+        )
 
-    def save(self, figure: Figure, name: str) -> None:
-        """Write a figure as PNG; it appears under its name only when it is complete."""
-        target = self.out / f"{self.document}_{name}.png"
-        handle, partial = tempfile.mkstemp(dir=self.out, suffix=".partial")
-        os.close(handle)
-        try:
-            figure.savefig(partial, format="png", dpi=120, bbox_inches="tight")
-            os.replace(partial, target)
-        finally:
-            Path(partial).unlink(missing_ok=True)
-        self.figures.append(target)
+    def save(self, figure: Figure, name: str, caption: str) -> None:
+        """Write a figure as PNG; the caption says what there is to see."""
+        path = self.out / f"{self.document}_{name}.png"
+        with whole(path) as file:
+            figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
+        self.pictures.append(Picture(self.document, path, caption))

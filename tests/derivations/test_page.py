@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from derivations.__main__ import PAGE, main, write
+from derivations.__main__ import PAGE, main
 from derivations.page import DOCUMENTS
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
@@ -53,16 +53,3 @@ def test_a_finding_is_shown_by_one_test_and_stands_on_the_page(document, finding
     assert finding.says in committed
     assert finding.right in committed
     assert finding.dispute or finding.measured
-
-
-def test_an_interrupted_run_leaves_the_old_page(tmp_path, monkeypatch):
-    file = tmp_path / "page.md"
-    file.write_text("old")
-    monkeypatch.setattr(Path, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write(file, "new")
-    assert file.read_text() == "old"
-
-
-def interrupted(*_):
-    raise KeyboardInterrupt

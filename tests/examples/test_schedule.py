@@ -1,0 +1,75 @@
+"""Which experiments run, with which seeds, one after the other or in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+from examples import schedule
+
+
+def plan(*documents, seed=0, effort="quick", out=Path("out")):
+    return schedule.plan(documents, seed, None, effort, out)
+
+
+def test_every_document_has_a_program():
+    assert schedule.documents() == ["000", "001", "002", "003", "004"]
+
+
+def test_one_seed_is_the_one_asked_for():
+    tasks = plan("000", "002", seed=7)
+    assert {task.seed for task in tasks} == {7}
+    assert {task.document for task in tasks} == {"000", "002"}
+    assert {task.out for task in tasks} == {Path("out")}
+    assert len(set(tasks)) == len(tasks)
+
+
+def test_in_full_there_are_five_seeds_and_the_first_has_the_figures():
+    tasks = plan("002", effort="full")
+    assert {task.seed for task in tasks} == {0, 1, 2, 3, 4}
+    assert {task.seed for task in tasks if task.out == Path("out")} == {0}
+
+
+def test_document_003_keeps_its_own_seed():
+    assert {task.seed for task in plan("003", seed=7)} == {42}
+    assert {task.seed for task in plan("003", effort="full")} == {42}
+
+
+@pytest.mark.slow
+def test_results_do_not_depend_on_the_number_of_processes(tmp_path):
+    tasks = plan("002", "004", seed=3, out=tmp_path)
+    alone, together = (
+        {task.experiment: [row.scores for row in lesson.rows] for task, lesson in schedule.perform(tasks, jobs)}
+        for jobs in (1, 2)
+    )
+    assert alone == together
+    assert any(scores for rows in alone.values() for scores in rows)
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_processes_and_leaves_the_table(tmp_path):
+    command = [sys.executable, "-m", "examples", "--jobs", "2", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("*.png")) and time.monotonic() < deadline:
+            time.sleep(0.1)  # until something is done
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "stopped before the end: interrupted" in err
+    assert "Traceback" not in err
+    assert "reported" in out
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # nobody is left
