@@ -52,6 +52,7 @@ def result_of(step: Step, who: list[str], rounds: int, seconds: float) -> dict[s
     taken = measure(step, who, rounds, seconds)
     return {
         "name": step.name,
+        "document": step.document,
         "description": step.description,
         "microseconds": {name: median(times) for name, times in taken.items()},
         "ratio": {baseline: ratio(taken, LITE, baseline) for baseline in (BY_HAND, TORCH)},

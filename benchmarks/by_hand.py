@@ -101,6 +101,63 @@ def squared_error(w1, b1, w2, b2, w3, b3, x, y):
     return loss
 
 
+def layers(*parameters_x_y, slope, activation, head, l2=0.0):
+    """Documents 000 to 003, where they take any number of layers: forward in a loop, backward in another.
+
+    ``activation`` is that of the hidden layers and ``slope`` its derivative by its output; ``head`` gives the loss
+    and its gradient by the last layer's z. The penalty is ``l2 / 2m sum ||w||^2``.
+    """
+    *parameters, x, y = parameters_x_y
+    weights, biases = parameters[::2], parameters[1::2]
+    outputs = [x]
+    for w, b in zip(weights[:-1], biases[:-1], strict=True):
+        outputs.append(activation(outputs[-1] @ w.T + b))
+    loss, dz = head(outputs[-1] @ weights[-1].T + biases[-1], y)
+    gradients = []
+    for w, a in zip(weights[::-1], outputs[::-1], strict=True):
+        dw = dz.T @ a
+        if l2:
+            dw += l2 / len(x) * w
+            loss += l2 / (2 * len(x)) * (w * w).sum()
+        gradients = [dw, dz.sum(axis=0), *gradients]
+        if a is not x:
+            dz = dz @ w * slope(a)
+    descend(parameters, gradients)
+    return loss
+
+
+def sigmoid_slope(a):
+    """The derivative of the sigmoid by its output."""
+    return a * (1 - a)
+
+
+def relu(z):
+    """The positive part."""
+    return np.maximum(z, 0)
+
+
+def relu_slope(a):
+    """The derivative of ReLU by its output."""
+    return a > 0
+
+
+def softmax_head(z, labels):
+    """Softmax and cross-entropy."""
+    return output_error(softmax(z), labels)
+
+
+def sigmoid_head(z, y):
+    """Sigmoid and binary cross-entropy."""
+    return (np.logaddexp(0, z) - y * z).mean(), (sigmoid(z) - y) / len(z)
+
+
+def squared_error_head(z, y):
+    """Sigmoid and half the summed squared error."""
+    p = sigmoid(z)
+    error = p - y
+    return 0.5 * (error * error).sum(), error * p * (1 - p)
+
+
 def tanh_chain(a, b, repeats):
     """Loss and gradients of ``repeats`` times ``x = tanh(x * b + a) - b``, summed, from ``x = a``."""
     x, kept = a, []

@@ -22,13 +22,14 @@ def _machine(machine: dict[str, Any]) -> Iterator[str]:
 def _steps(results: dict[str, Any]) -> Iterator[str]:
     yield f"Microseconds a step, float32, median of {results['rounds']} rounds in turns; ratios of {LITE}:"
     yield ""
-    yield f"| step | | {BY_HAND} | {LITE} | {TORCH} | to NumPy | to {TORCH} | target |"
-    yield "|-|-|-:|-:|-:|-:|-:|-:|"
+    yield f"| step | document | | {BY_HAND} | {LITE} | {TORCH} | to NumPy | to {TORCH} | target |"
+    yield "|-|-|-|-:|-:|-:|-:|-:|-:|"
     for step in results["steps"]:
         times = " | ".join(_number(step["microseconds"].get(who), ".1f") for who in (BY_HAND, LITE, TORCH))
         ratios = " | ".join(_number(step["ratio"].get(who), ".2f") for who in (BY_HAND, TORCH))
-        target = f"<= {step['target']} x {'NumPy' if step['baseline'] == BY_HAND else TORCH}"
-        yield f"| {step['name']} | {step['description']} | {times} | {ratios} | {target} |"
+        baseline = "NumPy" if step["baseline"] == BY_HAND else TORCH
+        target = f"<= {step['target']} x {baseline}" if step["target"] else ""
+        yield f"| {step['name']} | {step['document']} | {step['description']} | {times} | {ratios} | {target} |"
 
 
 def _memory(results: dict[str, Any]) -> Iterator[str]:

@@ -46,14 +46,17 @@ class Net:
     hidden: str
     loss: str
     by_hand: Callable[..., Any]
-    target: float
+    target: float | None
+    document: str
+    l2: float = 0.0
     baseline: str = field(default=BY_HAND, init=False)
 
     @property
     def description(self) -> str:
         samples = "one sample" if self.batch == 1 else f"batch {self.batch}"
         hidden = [self.hidden] if len(self.widths) > 2 else []
-        return ", ".join(["-".join(map(str, self.widths)), samples, *hidden, self.loss])
+        penalty = [f"L2 {self.l2}"] if self.l2 else []
+        return ", ".join(["-".join(map(str, self.widths)), samples, *hidden, self.loss, *penalty])
 
     def contestant(self, who: str, dtype: np.dtype[Any]) -> Contestant:
         """The implementation named ``who``, on the same weights and data as the others."""
@@ -81,10 +84,13 @@ class Net:
         for parameter, array in zip(model.parameters(), parameters, strict=True):
             parameter.data = framework.from_numpy(array)
         optimizer = framework.optim.SGD(model.parameters(), lr=RATE)
+        weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
 
         def step() -> Any:
             optimizer.zero_grad()
             loss = loss_of(nn.functional, model(x), y)
+            if self.l2:
+                loss = loss + self.l2 / (2 * self.batch) * sum(weight.square().sum() for weight in weights)
             loss.backward()
             optimizer.step()
             return loss
@@ -107,6 +113,7 @@ class TanhChain:
     size: int
     target: float
     repeats: int = 10
+    document: str = field(default="", init=False)
     baseline: str = field(default=TORCH, init=False)
 
     @property
@@ -141,14 +148,51 @@ class TanhChain:
 
 Step = Net | TanhChain
 
+SIGMOID = {"activation": by_hand.sigmoid, "slope": by_hand.sigmoid_slope}
+RELU = {"activation": by_hand.relu, "slope": by_hand.relu_slope}
+
+
+def layers(l2: float = 0.0, **functions: Any) -> Callable[..., Any]:
+    """The hand-written step for any number of layers, with these activations and this head."""
+    return functools.partial(by_hand.layers, l2=l2, **functions)
+
+
+BINARY, SOFTMAX, SQUARES = "binary cross-entropy", "cross-entropy", "squared error"
+
 STEPS: list[Step] = [
-    Net("L1", (3, 1), 1, "Sigmoid", "binary cross-entropy", by_hand.logistic, 3.0),
-    Net("L2", (2, 10, 1), 1, "Sigmoid", "binary cross-entropy", by_hand.shallow, 3.0),
-    Net("L3", (784, 10, 5, 10), 1, "Sigmoid", "cross-entropy", by_hand.deep, 3.0),
-    Net("B1", (784, 25, 10), 128, "ReLU", "cross-entropy", by_hand.relu_classifier, 1.15),
-    Net("B2", (784, 20, 10), 1600, "ReLU", "cross-entropy", by_hand.relu_classifier, 1.15),
-    Net("B3", (784, 500, 250, 1), 1000, "ReLU", "squared error", by_hand.squared_error, 1.15),
-    Net("B4", (784, 100, 10), 50, "Sigmoid", "cross-entropy", by_hand.sigmoid_classifier, 1.15),
+    Net("L1", (3, 1), 1, "Sigmoid", BINARY, by_hand.logistic, 3.0, "000"),
+    Net("L2", (2, 10, 1), 1, "Sigmoid", BINARY, by_hand.shallow, 3.0, "000"),
+    Net("L3", (784, 10, 5, 10), 1, "Sigmoid", SOFTMAX, by_hand.deep, 3.0, "000"),
+    Net("L4", (784, 10, 1), 1, "Sigmoid", BINARY, by_hand.shallow, None, "000"),
+    Net("L5", (784, 10, 5, 1), 1, "Sigmoid", BINARY, layers(**SIGMOID, head=by_hand.sigmoid_head), None, "000"),
+    Net("B1", (784, 25, 10), 128, "ReLU", SOFTMAX, by_hand.relu_classifier, 1.15, "001"),
+    Net("B6", (784, 25, 10), 128, "ReLU", SOFTMAX, layers(0.1, **RELU, head=by_hand.softmax_head), None, "001", 0.1),
+    Net(
+        "B7",
+        (784, 25, 10),
+        128,
+        "Sigmoid",
+        SOFTMAX,
+        layers(0.1, **SIGMOID, head=by_hand.softmax_head),
+        None,
+        "001",
+        0.1,
+    ),
+    Net("B8", (5, 25, 25, 1), 64, "ReLU", BINARY, layers(0.1, **RELU, head=by_hand.sigmoid_head), None, "001", 0.1),
+    Net("B2", (784, 20, 10), 1600, "ReLU", SOFTMAX, by_hand.relu_classifier, 1.15, "002"),
+    Net("B9", (784, 20, 10), 1600, "ReLU", SOFTMAX, layers(0.5, **RELU, head=by_hand.softmax_head), None, "002", 0.5),
+    Net("B3", (784, 500, 250, 1), 1000, "ReLU", SQUARES, by_hand.squared_error, 1.15, "003"),
+    Net(
+        "B10",
+        (784, 500, 250, 50, 1),
+        1000,
+        "ReLU",
+        SQUARES,
+        layers(**RELU, head=by_hand.squared_error_head),
+        None,
+        "003",
+    ),
+    Net("B4", (784, 100, 10), 50, "Sigmoid", SOFTMAX, by_hand.sigmoid_classifier, 1.15, "004"),
     TanhChain("E1", 8, 0.75),
 ]
 

@@ -13,11 +13,11 @@ What differs from the document, and why:
   weights do shrink. The losses of the table are without the penalty, so that they compare; a note gives the penalty.
 - It drops the samples that do not fill a batch. Here the last batch is smaller.
 - Its training accuracies are multiples of 1 / 10,000 and its test accuracies, 0.8333 and 0.9, of 1 / 30: it had
-  extracts of the images. Here all 60,000 are trained with, in as many epochs but six times as many steps, and all
-  10,000 test images are scored.
+  extracts of the images. Here all 60,000 are trained with, in as many steps (84 epochs instead of 500), and all 10,000
+  test images are scored.
 - The task asks for two hidden layers; its nets have one, as here.
-- It does not say how the net of its own API starts and which activation it has. A Xavier start and ReLU come closest to
-  its first losses.
+- It does not say how the net of its own API starts and which activation it has. Here it is a Xavier start and ReLU,
+  which on 10,000 images come close to the losses of its first epochs.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def hidden_activations(lesson: Lesson) -> None:
 
     show_images(lesson, train)
     lesson.save(
-        plots.learning_curves(curves, "epoch", "cross-entropy", "Two activations of the hidden layer", scale="log"),
+        plots.learning_curves(curves, "epoch", "cross-entropy", "Two activations of the hidden layer"),
         "hidden_activations_curve",
         f"The mean cross-entropy of each of {training.epochs} epochs, without the penalty.",
     )
@@ -136,8 +136,8 @@ def classifier(images: Images, activation: nn.Module) -> nn.Sequential:
 
 
 def epochs(lesson: Lesson) -> int:
-    """The document's 500, or fewer."""
-    return lesson.by_effort(quick=100 if lesson.data is None else 5, data=60, full=500)
+    """In full as many steps as the document's 500 epochs of 10,000 images."""
+    return lesson.by_effort(quick=100 if lesson.data is None else 5, data=60, full=84)
 
 
 def widths(images: Images) -> str:
@@ -230,9 +230,8 @@ def fit(
     curve: Curve = []
     with lesson.progress(training.epochs, what) as bar:
         for _ in range(training.epochs):
-            order = tl.randperm(len(x))
-            batches = zip(x[order].split(training.batch_size), y[order].split(training.batch_size), strict=True)
-            curve.append(float(np.mean([step(net, loss, optimizer, *batch) for batch in batches])))
+            batches = tl.randperm(len(x)).split(training.batch_size)
+            curve.append(float(np.mean([step(net, loss, optimizer, x[batch], y[batch]) for batch in batches])))
             if callback is not None:
                 callback(net)
             bar.update()

@@ -1,7 +1,7 @@
 """Document 002: a net of two layers, 784-20-10, by full-batch gradient descent on few images.
 
-For an image x per row: ``A1 = max(0, x W1^T + b1)``, ``P = softmax(A1 W2^T + b2)``. By hand the document's gradients are
-``dZ2 = P - Y``, ``dW2 = 1/m dZ2^T A1 + lambda/m W2``, ``db2 = 1/m sum dZ2``, ``dZ1 = dZ2 W2 * 1[Z1 > 0]``,
+For an image x per row: ``A1 = max(0, x W1^T + b1)``, ``P = softmax(A1 W2^T + b2)``. By hand the document's gradients
+are ``dZ2 = P - Y``, ``dW2 = 1/m dZ2^T A1 + lambda/m W2``, ``db2 = 1/m sum dZ2``, ``dZ1 = dZ2 W2 * 1[Z1 > 0]``,
 ``dW1 = 1/m dZ1^T x + lambda/m W1``, ``db1 = 1/m sum dZ1``. It defines no loss; these are the gradients of the mean
 cross-entropy plus ``lambda / (2m) sum ||W||^2``, which is all that is written here.
 
@@ -14,7 +14,8 @@ What differs from the document, and why:
 - It seeds Python's generator, but draws from NumPy's: no run of it can be repeated, and each lambda starts from other
   weights. Here all start from the same and see the same split, so that only lambda differs.
 - It reports the dev accuracy of the lambda that has the best dev accuracy: the best of six is too good a figure even
-  where lambda does nothing. Here the net of the chosen lambda is also scored on the test images, which chose nothing.
+  where lambda does nothing, and it does little: divided by 1,600 images, lambda 1 alone shrinks the weights by 3 % in
+  501 steps. Here the net of the chosen lambda is also scored on the test images, which chose nothing.
 """
 
 from __future__ import annotations

@@ -41,12 +41,16 @@ def curve_panels(
     panels: Mapping[str, Curves], steps: str, title: str, value: str | None = None, scale: str = "linear"
 ) -> Figure:
     """Learning curves side by side: a panel per measured value, or one ``value`` on one axis in all of them."""
-    figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
+    columns = 2 if len(panels) > 3 else len(panels)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.6 * rows + 0.2), layout="constrained")
     figure.suptitle(title)
-    every = figure.subplots(1, len(panels), squeeze=False, sharey=value is not None)[0]
-    for axes, (name, curves) in zip(every, panels.items(), strict=True):
+    every = figure.subplots(rows, columns, squeeze=False, sharey=value is not None).ravel()
+    for axes, (name, curves) in zip(every, panels.items(), strict=False):
         _draw_curves(axes, curves, steps, value or name, name)
         axes.set_yscale(scale)
+    for axes in every[len(panels) :]:
+        axes.set_axis_off()
     return figure
 
 
@@ -173,8 +177,9 @@ def confusion_matrix(labels: Sequence[int], predicted: Sequence[int], names: Seq
     size = 3.2 + 0.4 * len(names)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
+    turned = 60 if max(map(len, names)) > 2 else 0
     ConfusionMatrixDisplay.from_predictions(
-        labels, predicted, labels=range(len(names)), display_labels=names, xticks_rotation=60, cmap="Blues", ax=axes
+        labels, predicted, labels=range(len(names)), display_labels=names, xticks_rotation=turned, cmap="Blues", ax=axes
     )
     axes.set_title(title)
     return figure

@@ -14,13 +14,20 @@ from tinygrad_lite.autograd.tensor import NUMPY, Tensor
 from tinygrad_lite.ops import (
     arithmetic,
     comparison,
+    cumulative,
+    diagonals,
     elementwise,
+    exponential,
     indexing,
     inplace,
+    joining,
     linear_algebra,
+    rearrangement,
     reduction,
     shape,
     softmax,
+    statistics,
+    trigonometry,
 )
 
 __all__ = ["Tensor"]
@@ -104,6 +111,7 @@ class TensorMethods:
     div = arithmetic.div
     divide = arithmetic.divide
     floor_divide = arithmetic.floor_divide
+    fmod = arithmetic.fmod
     mul = arithmetic.mul
     multiply = arithmetic.multiply
     neg = arithmetic.neg
@@ -123,20 +131,88 @@ class TensorMethods:
     ceil = elementwise.ceil
     clamp = elementwise.clamp
     clip = elementwise.clip
+    copysign = elementwise.copysign
     cos = elementwise.cos
     exp = elementwise.exp
     expm1 = elementwise.expm1
+    fix = elementwise.fix
     floor = elementwise.floor
+    fmax = elementwise.fmax
+    fmin = elementwise.fmin
     log = elementwise.log
     log1p = elementwise.log1p
     maximum = elementwise.maximum
     minimum = elementwise.minimum
+    nan_to_num = elementwise.nan_to_num
     relu = elementwise.relu
     round = elementwise.round
     sigmoid = elementwise.sigmoid
     sign = elementwise.sign
     sin = elementwise.sin
     tanh = elementwise.tanh
+    trunc = elementwise.trunc
+
+    # trigonometry
+    acos = trigonometry.acos
+    acosh = trigonometry.acosh
+    arccos = trigonometry.arccos
+    arccosh = trigonometry.arccosh
+    arcsin = trigonometry.arcsin
+    arcsinh = trigonometry.arcsinh
+    arctan = trigonometry.arctan
+    arctan2 = trigonometry.arctan2
+    arctanh = trigonometry.arctanh
+    asin = trigonometry.asin
+    asinh = trigonometry.asinh
+    atan = trigonometry.atan
+    atan2 = trigonometry.atan2
+    atanh = trigonometry.atanh
+    cosh = trigonometry.cosh
+    deg2rad = trigonometry.deg2rad
+    hypot = trigonometry.hypot
+    rad2deg = trigonometry.rad2deg
+    sinc = trigonometry.sinc
+    sinh = trigonometry.sinh
+    tan = trigonometry.tan
+
+    # exponential
+    exp2 = exponential.exp2
+    float_power = exponential.float_power
+    log2 = exponential.log2
+    log10 = exponential.log10
+    logaddexp = exponential.logaddexp
+    logaddexp2 = exponential.logaddexp2
+
+    # rearrangement
+    flip = rearrangement.flip
+    fliplr = rearrangement.fliplr
+    flipud = rearrangement.flipud
+    repeat_interleave = rearrangement.repeat_interleave
+    roll = rearrangement.roll
+    rot90 = rearrangement.rot90
+    tile = rearrangement.tile
+
+    # diagonals
+    diag = diagonals.diag
+    diagflat = diagonals.diagflat
+    diagonal = diagonals.diagonal
+    trace = diagonals.trace
+    tril = diagonals.tril
+    triu = diagonals.triu
+
+    # joining
+    tensor_split = joining.tensor_split
+
+    # cumulative
+    argsort = cumulative.argsort
+    cumprod = cumulative.cumprod
+    cumsum = cumulative.cumsum
+    diff = cumulative.diff
+    sort = cumulative.sort
+
+    # statistics
+    nanmean = statistics.nanmean
+    nansum = statistics.nansum
 
     # comparison
     allclose = comparison.allclose
@@ -184,10 +260,13 @@ class TensorMethods:
     # linear_algebra
     bmm = linear_algebra.bmm
     dot = linear_algebra.dot
+    inner = linear_algebra.inner
+    kron = linear_algebra.kron
     matmul = linear_algebra.matmul
     mm = linear_algebra.mm
     mv = linear_algebra.mv
     outer = linear_algebra.outer
+    vdot = linear_algebra.vdot
 
     # shape
     broadcast_to = shape.broadcast_to
@@ -213,22 +292,37 @@ class TensorMethods:
     masked_fill = indexing.masked_fill
 
     # inplace
+    abs_ = inplace.abs_
     add_ = inplace.add_
+    ceil_ = inplace.ceil_
     clamp_ = inplace.clamp_
     copy_ = inplace.copy_
     div_ = inplace.div_
+    exp_ = inplace.exp_
     fill_ = inplace.fill_
+    floor_ = inplace.floor_
     floor_divide_ = inplace.floor_divide_
+    log_ = inplace.log_
+    masked_fill_ = inplace.masked_fill_
     mul_ = inplace.mul_
+    neg_ = inplace.neg_
     pow_ = inplace.pow_
+    reciprocal_ = inplace.reciprocal_
+    relu_ = inplace.relu_
     remainder_ = inplace.remainder_
+    round_ = inplace.round_
+    sigmoid_ = inplace.sigmoid_
+    sqrt_ = inplace.sqrt_
+    square_ = inplace.square_
     sub_ = inplace.sub_
+    tanh_ = inplace.tanh_
     zero_ = inplace.zero_
 
     # random
     normal_ = random.normal_
     uniform_ = random.uniform_
     bernoulli = random.bernoulli
+    bernoulli_ = random.bernoulli_
 
     # dtypes and memory
     to = _to

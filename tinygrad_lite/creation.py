@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.primitive import implements
 from tinygrad_lite.autograd.record import convert
-from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
+from tinygrad_lite.autograd.tensor import Array, Tensor, borrow, wrap
 from tinygrad_lite.dtypes import DTypeLike
 from tinygrad_lite.ops.shape import stack
 
@@ -85,7 +86,7 @@ def as_tensor(data: Any, dtype: DTypeLike = None) -> Tensor:
     """
     if isinstance(data, Tensor):
         return data if dtype is None else convert(data, dtype=dtypes.as_dtype(dtype))
-    return wrap(_array_of(data, dtype))
+    return borrow(_array_of(data, dtype))
 
 
 def from_numpy(ndarray: Array) -> Tensor:
@@ -109,7 +110,7 @@ def from_numpy(ndarray: Array) -> Tensor:
         raise TypeError(f"from_numpy: expected an ndarray, not {type(ndarray).__name__}; use tensor() for other data")
     if dtypes.as_dtype(ndarray.dtype) != ndarray.dtype:
         raise ValueError(f"from_numpy: {ndarray.dtype} has a foreign byte order; use tensor(), which converts")
-    return wrap(ndarray)
+    return borrow(ndarray)
 
 
 def is_tensor(obj: Any) -> bool:
@@ -183,7 +184,10 @@ def _leaf(array: Array, requires_grad: bool) -> Tensor:
 
 def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     """``zeros(2, 3)`` and ``zeros((2, 3))`` are the same."""
-    sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], (int, np.integer)) else size
+    try:
+        sizes = tuple(map(operator.index, size[0] if len(size) == 1 and not hasattr(size[0], "__index__") else size))
+    except TypeError:
+        raise TypeError(f"a shape is made of integers, not of {', '.join(map(repr, size))}") from None
     if any(n < 0 for n in sizes):
         raise RuntimeError(f"a size cannot be negative: {sizes}")
     return sizes

@@ -252,3 +252,9 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal numbers in the tensor's own memory: ``tensor.normal_(mean, std)``."""
     return tensor.copy_(randn(tensor.shape, generator=generator, dtype=tensor.dtype) * std + mean)
+
+
+def bernoulli_(tensor: Tensor, p: float | Tensor = 0.5, generator: Generator | None = None) -> Tensor:
+    """1 with probability ``p`` (a number, or one per element), else 0, in the tensor's own memory."""
+    probabilities = np.broadcast_to(p._array if isinstance(p, Tensor) else np.float64(p), tensor.shape)
+    return tensor.copy_(bernoulli(wrap(probabilities), generator).to(tensor.dtype))

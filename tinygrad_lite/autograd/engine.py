@@ -7,10 +7,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from tinygrad_lite.autograd.anomaly import Origin, new_non_finite
 from tinygrad_lite.autograd.graph import Node, StandIn
-from tinygrad_lite.autograd.modes import enable_grad, silently, thread
+from tinygrad_lite.autograd.hooks import Hooks
+from tinygrad_lite.autograd.modes import enable_grad, set_grad_enabled, silently, thread
+from tinygrad_lite.autograd.sharing import changes
 from tinygrad_lite.autograd.summation import add_rows
-from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
+from tinygrad_lite.autograd.tensor import Array, Tensor, as_array, wrap
 
 __all__ = ["backward", "grad"]
 
@@ -54,6 +57,9 @@ def backward(
     retain_graph = create_graph if retain_graph is None else retain_graph
     for leaf, found in silently(_propagate, roots, None, retain_graph, create_graph).items():
         _accumulate(leaf, found)
+        if leaf._hooks is not None:
+            for hook in list(leaf._hooks.after_accumulation.values()):
+                hook(leaf)
 
 
 def grad(
@@ -163,6 +169,7 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
             return _propagate(roots, targets, retain_graph, create_graph)
     order = _consumers_first([place for place, _ in roots if place.__class__ is Node])
     needed = None if targets is None else _leading_to(targets, order)
+    checking = thread.checking
     found: Gradients = {}
     cotangents: Gradients = {}
     for place, cotangent in roots:
@@ -176,15 +183,15 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
             continue
         if isinstance(g, np.generic):
             g = np.asarray(g)  # NumPy turns 0-d arrays into scalars, which know no protocols
-        if node.retained is not None:
-            _retain(node, g)
+        if node.hooks is not None:
+            g = _through(node.hooks, g)
         if targets is not None and node in targets:
             found[node] = _owned(g, g, ())
         saved, params, dtype = node.saved, node.params, node.dtype
         if saved is None:
             raise _freed(node)
-        for counter, at_save in node.versions:
-            if counter[0] != at_save:
+        for version, at_save in node.versions:
+            if (version[0] if version[1] is None else changes(version)) != at_save:
                 raise _changed(node)
         if create_graph:
             saved = _as_tensors(node, saved)
@@ -192,6 +199,10 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
             if edge is None or (needed is not None and edge not in needed):
                 continue
             cotangent = rule(g, *saved, **params) if params else rule(g, *saved)
+            if cotangent is None:  # a Function that has no gradient for this input
+                continue
+            if checking:
+                _check_finite(cotangent, g, node, edge)
             if cotangent.shape != shape or cotangent.dtype is not dtype:
                 cotangent = _fit(cotangent, node, shape)
             known = cotangents.get(edge)
@@ -202,7 +213,11 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
             else:
                 cotangents[edge] = _owned(cotangent, g, saved)
         if not retain_graph and node.versions:
-            node.saved = None
+            node.saved, node.versions = None, ()
+    for leaf, g in cotangents.items():  # the nodes have been taken out
+        hooks = cast(Tensor, leaf)._hooks
+        if hooks is not None:
+            cotangents[leaf] = _through(hooks, g)
     return found | cotangents
 
 
@@ -237,24 +252,25 @@ def _leading_to(targets: set[Place], order: Sequence[Node]) -> set[Place]:
 
 def _freed(node: Node) -> RuntimeError:
     return RuntimeError(
-        f"backward through {node.primitive.title} a second time: the arrays saved for it were freed by the first "
-        "backward; pass retain_graph=True to the first one"
+        f"backward through {_named(node)} a second time: the arrays saved for it were freed by the first "
+        f"backward; pass retain_graph=True to the first one; {_called(node)}"
     )
 
 
 def _changed(node: Node) -> RuntimeError:
     return RuntimeError(
-        f"an array that {node.primitive.title} saved for its gradient was changed in place since: "
-        "change a clone() instead, or compute the gradient before the change"
+        f"an array that {_named(node)} saved for its gradient was changed in place since, by an operation on a tensor "
+        "or through a NumPy array on the same memory: change a clone() instead, or compute the gradient before; "
+        f"{_called(node)}"
     )
 
 
 def _as_tensors(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """The saved arrays as the Tensors they were, so that rules record themselves on them; the rest as it is."""
     places = (node, *node.edges)
-    counters = (counter for counter, _ in node.versions)  # as many as there are saved arrays, in the same order
+    versions = (version for version, _ in node.versions)  # as many as there are saved arrays, in the same order
     return tuple(
-        s if s is None or isinstance(s, StandIn) else _as_tensor(s, place, next(counters))
+        s if s is None or isinstance(s, StandIn) else _as_tensor(s, place, next(versions))
         for s, place in zip(saved, places, strict=True)
     )
 
@@ -312,11 +328,46 @@ def _accumulate(leaf: Tensor, gradient: Any) -> None:
         leaf._grad._version[0] += 1
 
 
-def _retain(node: Node, g: Any) -> None:
-    """Write the gradient of a node's output to the tensor that asked for it, if it still lives."""
-    tensor = node.retained() if node.retained is not None else None
+def _through(hooks: Hooks, g: Any) -> Any:
+    """The gradient after the hooks on it; a computed tensor that asked for it gets it, if it still lives."""
+    for hook in list(hooks.on_gradient.values()):
+        gradient = g if isinstance(g, Tensor) else wrap(np.copy(g))
+        with set_grad_enabled(isinstance(g, Tensor)):
+            given = hook(gradient)
+        if given is None:
+            continue
+        if not isinstance(given, Tensor):
+            raise TypeError(f"a gradient hook returned {type(given).__name__}: it returns a Tensor or None")
+        if given.shape != gradient.shape or given.dtype != gradient.dtype:
+            raise RuntimeError(
+                f"a gradient hook returned shape {given.shape}, {given.dtype} "
+                f"for a gradient of shape {gradient.shape}, {gradient.dtype}"
+            )
+        g = given if isinstance(g, Tensor) else given._array
+    tensor = None if hooks.retained is None else hooks.retained()
     if tensor is not None:
         _accumulate(tensor, g if isinstance(g, Tensor) else np.copy(g))
+    return g
+
+
+def _check_finite(cotangent: Any, g: Any, node: Node, edge: Place) -> None:
+    """Inside :func:`detect_anomaly`: a rule must not make a NaN or an infinity of finite numbers."""
+    found = new_non_finite(as_array(cotangent), [as_array(g)])
+    if found:
+        name = node.primitive.input_name(node.edges.index(edge))
+        raise RuntimeError(f"backward of {_named(node)}: the gradient of '{name}' has {found}, {_called(node)}")
+
+
+def _named(node: Node) -> str:
+    """The operation's name, with the module that ran it where that is known."""
+    path = node.origin.path if isinstance(node.origin, Origin) else ""
+    return f"{node.primitive.title} ({path})" if path else node.primitive.title
+
+
+def _called(node: Node) -> str:
+    if isinstance(node.origin, Origin):
+        return f"the operation was called in {node.origin.line}"
+    return "inside autograd.detect_anomaly() this message names the line that called the operation"
 
 
 def _as_result(gradient: Any) -> Tensor:

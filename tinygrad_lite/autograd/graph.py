@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lite.autograd.hooks import Hooks
 from tinygrad_lite.autograd.tensor import Tensor
 
 __all__ = ["NOT_SAVED", "Node", "Primitive", "StandIn"]
@@ -122,11 +122,24 @@ class Node:
         ``(out, *inputs)`` for the rules: arrays, and stand-ins for what is not saved. None once freed.
     versions : tuple of tuple
         For each saved array its tensor's change counter, and what it stood at.
-    retained : weakref or None
-        The tensor made here, if it asked for its gradient.
+    hooks : Hooks or None
+        What is done with the gradient of the tensor made here, if anything.
+    origin : bool or Origin
+        Where the operation was called, if that was recorded (inside :func:`detect_anomaly`).
     """
 
-    __slots__ = ("__weakref__", "dtype", "edges", "params", "primitive", "retained", "saved", "shapes", "versions")
+    __slots__ = (
+        "__weakref__",
+        "dtype",
+        "edges",
+        "hooks",
+        "origin",
+        "params",
+        "primitive",
+        "saved",
+        "shapes",
+        "versions",
+    )
 
     primitive: Primitive
     params: dict[str, Any]
@@ -135,21 +148,18 @@ class Node:
     dtype: np.dtype[Any]
     saved: tuple[Any, ...] | None
     versions: tuple[Any, ...]
-    retained: weakref.ref[Tensor] | None
+    hooks: Hooks | None
+    origin: Any
 
     def name(self) -> str:
         """The operation's name, in PyTorch's form: ``TanhBackward0``."""
         words = self.primitive.title.split("_")
-        return "".join(word.capitalize() for word in words) + "Backward0"
+        return "".join(word[:1].upper() + word[1:] for word in words) + "Backward0"
 
     @property
     def next_functions(self) -> tuple[tuple[Node | Tensor | None, int], ...]:
         """The edges, in PyTorch's form; a leaf stands for its own accumulation."""
         return tuple((edge, 0) for edge in self.edges)
-
-    def retain(self, tensor: Tensor) -> None:
-        """Let backward write the gradient of this node's output to ``tensor.grad``."""
-        self.retained = weakref.ref(tensor)
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"

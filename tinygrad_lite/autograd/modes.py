@@ -15,14 +15,16 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-__all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _ThreadState(threading.local):
     def __init__(self) -> None:
-        self.grad_enabled = True
+        self.grad_enabled: Any = True  # while anomalies are searched: the Origin of the last operation, for its node
+        self.noting = self.checking = False
+        self.modules: list[Any] = []  # those whose forward is running, outermost first
         context = contextvars.copy_context()
         context.run(np.seterr, all="ignore")
         self.run: Callable[..., Any] = context.run
@@ -54,7 +56,7 @@ def is_grad_enabled() -> bool:
     >>> tl.is_grad_enabled()
     True
     """
-    return thread.grad_enabled
+    return bool(thread.grad_enabled)
 
 
 class set_grad_enabled:  # noqa: N801 - PyTorch's name
@@ -182,3 +184,36 @@ class enable_grad(_Mode):  # noqa: N801 - PyTorch's name
     """
 
     _enabled = True
+
+
+class inference_mode(_Mode):  # noqa: N801 - PyTorch's name
+    """``no_grad`` under the name that says why: nothing computed inside is for training.
+
+    PyTorch's tensors from inside refuse to enter a graph later; these are ordinary tensors.
+
+    Parameters
+    ----------
+    mode : bool
+        False: record, inside another ``inference_mode`` block.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> x = tl.ones(2, requires_grad=True)
+    >>> with tl.inference_mode():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+        """The mode, or with a function (``@inference_mode`` without parentheses) the function inside it."""
+        return super().__new__(cls, None if isinstance(mode, bool) else mode)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self._enabled = not mode
+
+    def __call__(self, function: F) -> F:
+        """The function with this mode inside."""
+        return _inside(lambda: inference_mode(not self._enabled), function)

@@ -6,7 +6,6 @@ one, written out: they are the hot path of eager mode.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.graph import NOT_SAVED, Node, Primitive, StandIn
 from tinygrad_lite.autograd.modes import thread
-from tinygrad_lite.autograd.tensor import Tensor, wrap
+from tinygrad_lite.autograd.sharing import Version, changes, note_view
+from tinygrad_lite.autograd.tensor import Tensor, borrow, wrap
 
 __all__ = ["as_operand", "convert", "recorder", "to_result_type"]
 
@@ -50,9 +50,9 @@ def _call_one(this: Primitive) -> Callable[..., Any]:
             result = _storage(result)
         out = new(Tensor)
         out._array = result
-        out._grad = None
+        out._grad = out._hooks = None
         out._version = version = _shared_version(input, out) if view else [0, None]
-        if input._requires_grad and thread.grad_enabled and this.rules:
+        if input._requires_grad and (recording := thread.grad_enabled) and this.rules:
             out._requires_grad = True
             out._node = node = new(Node)
             node.primitive = this
@@ -60,15 +60,17 @@ def _call_one(this: Primitive) -> Callable[..., Any]:
             node.edges = (input._node or input,)
             node.shapes = (x.shape,)
             node.dtype = x.dtype
-            node.retained = None
+            node.hooks = None
+            node.origin = recording
             if saves_out:
                 node.saved = (result, x if saves_input else NOT_SAVED if elementwise else StandIn(x.shape, x.dtype))
-                node.versions = ((version, version[0]),)
+                node.versions = ((version, version[0] if version[1] is None else changes(version)),)
                 if saves_input:
-                    node.versions += ((input._version, input._version[0]),)
+                    node.versions += _versions(input)
             elif saves_input:
                 node.saved = (NOT_SAVED, x)
-                node.versions = ((input._version, input._version[0]),)
+                version = input._version
+                node.versions = ((version, version[0] if version[1] is None else changes(version)),)
             else:
                 node.saved = (NOT_SAVED, NOT_SAVED if elementwise else StandIn(x.shape, x.dtype))
                 node.versions = ()
@@ -110,12 +112,12 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
             result = _storage(result)
         out = new(Tensor)
         out._array = result
-        out._grad = None
+        out._grad = out._hooks = None
         out._version = [0, None]
         out._requires_grad = False
         out._node = None
         x_needs, y_needs = input._requires_grad, other._requires_grad
-        if (x_needs or y_needs) and thread.grad_enabled and this.rules:
+        if (x_needs or y_needs) and (recording := thread.grad_enabled) and this.rules:
             if not plain:
                 _record(this, params, out, [input, other], keeps)
                 return out
@@ -126,10 +128,15 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
             node.edges = (input._node or input if x_needs else None, other._node or other if y_needs else None)
             node.shapes = (x.shape, y.shape)
             node.dtype = x.dtype
-            node.retained = None
+            node.hooks = None
+            node.origin = recording
             if saves_inputs:
                 node.saved = (NOT_SAVED, x, y)
-                node.versions = ((input._version, input._version[0]), (other._version, other._version[0]))
+                mine, its = input._version, other._version
+                node.versions = (
+                    (mine, mine[0] if mine[1] is None else changes(mine)),
+                    (its, its[0] if its[1] is None else changes(its)),
+                )
             else:
                 node.saved = NOTHING_OF_TWO
                 node.versions = ()
@@ -175,7 +182,7 @@ def _record(
     edges: list[Node | Tensor | None] = []
     shapes: list[tuple[int, ...]] = []
     saved: list[Any] = [out._array if keeps[0] else NOT_SAVED]
-    versions = [(out._version, out._version[0])] if keeps[0] else []
+    versions = _versions(out) if keeps[0] else ()
     for i, tensor in enumerate(inputs):
         if tensor is None:
             edges.append(None)
@@ -192,7 +199,7 @@ def _record(
         shapes.append(array.shape)
         if keeps[i + 1]:
             saved.append(array)
-            versions.append((tensor._version, tensor._version[0]))
+            versions += _versions(tensor)
         else:
             saved.append(StandIn(array.shape, array.dtype))
     out._requires_grad = True
@@ -203,8 +210,9 @@ def _record(
     node.shapes = tuple(shapes)
     node.dtype = out._array.dtype
     node.saved = tuple(saved)
-    node.versions = tuple(versions)
-    node.retained = None
+    node.versions = versions
+    node.hooks = None
+    node.origin = thread.grad_enabled
 
 
 def _storage(result: Any) -> Any:
@@ -212,15 +220,16 @@ def _storage(result: Any) -> Any:
     return np.asarray(result) if isinstance(result, np.generic) else result
 
 
-def _shared_version(input: Tensor, out: Tensor) -> list[Any]:
-    """The change counter of a result that may be a view: then it shares its input's, and both are noted there."""
+def _versions(tensor: Tensor) -> tuple[tuple[Version, int], ...]:
+    """What a node keeps of a tensor whose array it saves: its version, and where that stands."""
+    return ((tensor._version, changes(tensor._version)),)
+
+
+def _shared_version(input: Tensor, out: Tensor) -> Version:
+    """The version of a result that may be a view: then it is its input's."""
     if out._array.__class__ is ndarray and not np.may_share_memory(input._array, out._array):
         return [0, None]
-    version = input._version
-    if version[1] is None:
-        version[1] = weakref.WeakValueDictionary({id(input): input})
-    version[1][id(out)] = out
-    return version
+    return note_view(input, out)
 
 
 # ---- operands
@@ -262,7 +271,7 @@ def as_operand(name: str, value: Any, dtype: np.dtype[Any]) -> Tensor:
         return wrap(thread.run(np.asarray, value, dtype))
     if isinstance(value, (ndarray, np.generic)):
         dtypes.as_dtype(value.dtype)
-        return wrap(np.asarray(value))
+        return borrow(np.asarray(value))
     raise TypeError(f"{name}: expected a Tensor, an array or a number, not {type(value).__name__}")
 
 

@@ -5,13 +5,18 @@ Operators and methods that compute come from ``ops/``; ``_tensor.py`` attaches t
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_lite._names import no_attribute
+from tinygrad_lite.autograd.hooks import Hook, Hooks, RemovableHandle, register
 from tinygrad_lite.autograd.modes import silently, thread
+from tinygrad_lite.autograd.numpy_functions import CHANGING, INSTEAD, NEEDS_NO_DERIVATIVE
+from tinygrad_lite.autograd.sharing import Version, expose, reachable
 
 if TYPE_CHECKING:
     from tinygrad_lite._tensor import TensorMethods
@@ -25,9 +30,6 @@ Array = NDArray[Any]
 
 NUMPY: dict[Any, Callable[..., Any]] = {}
 """What ``np.f(tensor)`` runs: by NumPy function, ufunc, or ``(ufunc, method name)``."""
-
-CHANGING = {np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask}
-"""NumPy functions that change an argument, which would go unnoticed here."""
 
 
 class Tensor(TensorMethods):
@@ -50,20 +52,20 @@ class Tensor(TensorMethods):
     tensor([2., 4.])
     """
 
-    # _version is [in-place changes so far, the living tensors that share the memory if any]; views share the list.
-    __slots__ = ("__weakref__", "_array", "_grad", "_node", "_requires_grad", "_version")
+    __slots__ = ("__weakref__", "_array", "_grad", "_hooks", "_node", "_requires_grad", "_version")
 
     _array: Array
     _grad: Tensor | None
+    _hooks: Hooks | None  # of a leaf
     _node: Node | None
     _requires_grad: bool
-    _version: list[Any]
+    _version: Version
 
     def __init__(self, data: Any) -> None:
         if isinstance(data, (int, float)):
             raise TypeError("Tensor(data) takes a list or an array: for a shape, use empty(), zeros() or randn()")
         self._array = data._array if isinstance(data, Tensor) else np.array(data, dtype=np.float32)
-        self._grad = self._node = None
+        self._grad = self._hooks = self._node = None
         self._requires_grad = False
         self._version = [0, None]
 
@@ -138,6 +140,7 @@ class Tensor(TensorMethods):
         """
         if self._requires_grad:
             raise RuntimeError("numpy() on a tensor that requires grad: use tensor.detach().numpy()")
+        expose(self)
         return self._array
 
     def detach(self) -> Tensor:
@@ -164,7 +167,10 @@ class Tensor(TensorMethods):
             For an integer or bool tensor, and for switching off a tensor that is no leaf.
         """
         if requires_grad and self._array.dtype.kind != "f":
-            raise RuntimeError(f"only floating-point tensors can require gradients, this one is {self.dtype}")
+            raise RuntimeError(
+                f"only floating-point tensors can require gradients, this one is {self.dtype}: "
+                "write 1.0 instead of 1, or convert with .float()"
+            )
         if not requires_grad and self._node is not None:
             raise RuntimeError(
                 "requires_grad of a computed tensor cannot be switched off: use detach() to cut it from the graph"
@@ -204,9 +210,64 @@ class Tensor(TensorMethods):
         if not self._requires_grad:
             raise RuntimeError("retain_grad() on a tensor that does not require grad")
         if self._node is not None:
-            self._node.retain(self)
+            self._own_hooks().retained = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether ``backward()`` fills ``grad`` of this computed tensor."""
+        return self._node is not None and self._node.hooks is not None and self._node.hooks.retained is not None
+
+    def register_hook(self, hook: Hook) -> RemovableHandle:
+        """Let ``hook(gradient)`` see this tensor's gradient as soon as it is known.
+
+        Parameters
+        ----------
+        hook : callable
+            Gets the whole gradient, and may return another one to go on with; it runs once per
+            backward, after the hooks registered before it.
+
+        Returns
+        -------
+        RemovableHandle
+            Its ``remove()`` takes the hook away.
+
+        Raises
+        ------
+        RuntimeError
+            If the tensor does not require grad.
+        """
+        if not self._requires_grad:
+            raise RuntimeError("register_hook() on a tensor that does not require grad")
+        return register(self._own_hooks().on_gradient, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Hook) -> RemovableHandle:
+        """Let ``hook(leaf)`` run whenever ``backward()`` has added to ``leaf.grad``.
+
+        Raises
+        ------
+        RuntimeError
+            If the tensor is no leaf, or does not require grad.
+        """
+        if not self._requires_grad or self._node is not None:
+            raise RuntimeError("register_post_accumulate_grad_hook() is for leaves that require grad")
+        return register(self._own_hooks().after_accumulation, hook)
+
+    def _own_hooks(self) -> Hooks:
+        """The hooks on this tensor's gradient; a leaf's are kept with it, those of a computed tensor with its node."""
+        if self._node is not None:
+            self._node.hooks = self._node.hooks or Hooks()
+            return self._node.hooks
+        self._hooks = self._hooks or Hooks()
+        return self._hooks
 
     # ---- Python
+
+    if not TYPE_CHECKING:  # to mypy a misspelt name stays an error
+
+        def __getattr__(self, name):
+            if hasattr(type(self), name):  # a property of a subclass that failed: its own error
+                return object.__getattribute__(self, name)
+            raise no_attribute(self, "torch.Tensor", name)
 
     def __len__(self) -> int:
         if self._array.ndim == 0:
@@ -263,7 +324,10 @@ class Tensor(TensorMethods):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self._requires_grad:
             raise RuntimeError("a tensor that requires grad does not turn into an array: use tensor.detach().numpy()")
-        return np.array(self._array, dtype=dtype, copy=copy)
+        array = np.array(self._array, dtype=dtype, copy=copy)
+        if array is self._array:
+            expose(self)
+        return array
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
@@ -288,15 +352,19 @@ class Tensor(TensorMethods):
         return result if out is None else _into(out, result)
 
 
-def wrap(array: Array, kind: type[Tensor] = Tensor, version: list[Any] | None = None) -> Tensor:
+def wrap(array: Array, kind: type[Tensor] = Tensor, version: Version | None = None) -> Tensor:
     """A leaf of class ``kind`` around this very array; it needs no gradient."""
     tensor = kind.__new__(kind)
     tensor._array = array
-    tensor._grad = None
-    tensor._node = None
+    tensor._grad = tensor._hooks = tensor._node = None
     tensor._requires_grad = False
     tensor._version = [0, None] if version is None else version
     return tensor
+
+
+def borrow(array: Array) -> Tensor:
+    """A leaf around the user's own array; if a gradient needs it after the user changed it, backward raises."""
+    return wrap(array, version=reachable(array))
 
 
 def _rebuild(kind: type[Tensor], array: Array, requires_grad: bool) -> Tensor:
@@ -324,11 +392,12 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
 
 def _plain(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """A NumPy function that has no counterpart here: on plain arrays, where no gradient is at stake."""
-    if thread.grad_enabled and any(t._requires_grad for t in _tensors([*args, *kwargs.values()])):
+    at_stake = thread.grad_enabled and function not in NEEDS_NO_DERIVATIVE
+    if at_stake and any(t._requires_grad for t in _tensors([*args, *kwargs.values()])):
         module = getattr(function, "__module__", None) or "np"
         raise TypeError(
-            f"{module.replace('numpy', 'np')}.{function.__name__} has no derivative here: call it on "
-            "tensor.detach(), or write it with operations of tl"
+            f"{module.replace('numpy', 'np')}.{function.__name__} has no derivative here: "
+            f"{INSTEAD.get(function, 'write it with operations of tl')}; or call it on tensor.detach()"
         )
     return silently(function, *as_array(tuple(args)), **{key: as_array(value) for key, value in kwargs.items()})
 

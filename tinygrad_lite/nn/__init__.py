@@ -1,5 +1,6 @@
 """Building blocks of nets, under PyTorch's names: modules, layers, losses, functions and initialisation."""
 
+from tinygrad_lite import _names
 from tinygrad_lite.nn import functional, init
 from tinygrad_lite.nn.activation import Hardsigmoid, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from tinygrad_lite.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
@@ -36,3 +37,5 @@ __all__ = [
     "functional",
     "init",
 ]
+
+_names.explain_missing(__name__)

@@ -25,10 +25,10 @@ class _Row(Module, Generic[Member]):
 
     def _check_member(self, member: Any) -> Member:
         if not isinstance(member, self._kind):
-            name = type(self).__name__
-            raise TypeError(
-                f"{name} holds {self._kind.__name__}s, not {type(member).__name__}: {name}(*list) for a list"
-            )
+            name, kind = type(self).__name__, f"{self._kind.__name__}s"
+            if isinstance(member, type):
+                raise TypeError(f"{name} holds {kind}, not classes: write {member.__name__}(...)")
+            raise TypeError(f"{name} holds {kind}, not {type(member).__name__}: {name}(*list) for a list")
         return member
 
     def _name_at(self, index: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lite import _names
 from tinygrad_lite.autograd.record import to_result_type
 from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.ops import losses
@@ -270,3 +271,6 @@ def _check_pair(name: str, input: Tensor, target: Tensor) -> None:
 def _check_labels(name: str, target: Tensor) -> None:
     if target.dtype.kind != "f":
         raise RuntimeError(f"{name}: the target must be floating point, not {target.dtype}: use target.float()")
+
+
+_names.explain_missing(__name__)

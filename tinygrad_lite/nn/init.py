@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tinygrad_lite import _names
 from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.random import Generator, default_generator
 
@@ -283,3 +284,6 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     fan_in, fan_out = _fans(tensor)
     fan = fan_in if mode == "fan_in" else fan_out
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
+
+
+_names.explain_missing(__name__)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
+from tinygrad_lite._names import no_attribute
+from tinygrad_lite.autograd.anomaly import locate
+from tinygrad_lite.autograd.hooks import Hook, RemovableHandle
+from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.tensor import Tensor, as_array
 from tinygrad_lite.creation import empty
 from tinygrad_lite.dtypes import float32, float64
+from tinygrad_lite.nn import hooks
+from tinygrad_lite.nn.hooks import ModuleHooks
 from tinygrad_lite.nn.parameter import Parameter, zero_gradients
 
 __all__ = ["Module"]
@@ -65,6 +71,7 @@ class Module:
     # Defaults on the class, so that a subclass that forgets super().__init__() works as well.
     training: bool = True
     _buffers: Mapping[str, bool] = MappingProxyType({})  # name: whether the buffer is in the state_dict
+    _hooks: ModuleHooks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What calling the module computes; every subclass defines it.
@@ -77,8 +84,25 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward(): define it, calling the module runs it")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run :meth:`forward`."""
-        return self.forward(*args, **kwargs)
+        """Run :meth:`forward`; an error names the path of the module it arose in."""
+        running = thread.modules
+        running.append(self)
+        try:
+            if self._hooks is None:
+                return self.forward(*args, **kwargs)
+            return self._hooks.call(self, args, kwargs)
+        except Exception as error:
+            locate(error, running)
+            raise
+        finally:
+            running.pop()
+
+    if not TYPE_CHECKING:  # to mypy a misspelt name stays an error
+
+        def __getattr__(self, name):
+            if hasattr(type(self), name):  # a property that failed: its own error
+                return object.__getattribute__(self, name)
+            raise no_attribute(self, "torch.nn.Module", name)
 
     # ---- registration
 
@@ -172,6 +196,73 @@ class Module:
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{module!r} is not a Module: submodules are instances of nn.Module")
         setattr(self, name, module)
+
+    # ---- hooks
+
+    def register_forward_pre_hook(
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Let ``hook(module, args)`` run before :meth:`forward`.
+
+        Parameters
+        ----------
+        hook : callable
+            Returns None, or the arguments to go on with: a tuple, or the only one.
+        prepend : bool
+            Before the hooks that are there already.
+        with_kwargs : bool
+            Call ``hook(module, args, kwargs)``, which returns None or ``(args, kwargs)``.
+
+        Returns
+        -------
+        RemovableHandle
+            Its ``remove()`` takes the hook away.
+        """
+        return hooks.add(self._own_hooks().forward_pre, hook if with_kwargs else hooks.pre_with_kwargs(hook), prepend)
+
+    def register_forward_hook(self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
+        """Let ``hook(module, args, output)`` run after :meth:`forward`; it returns None or another output.
+
+        Parameters
+        ----------
+        hook : callable
+            With ``with_kwargs`` it is called as ``hook(module, args, kwargs, output)``.
+        prepend : bool
+            Before the hooks that are there already.
+        with_kwargs : bool
+            Whether the hook gets the keyword arguments too.
+
+        Examples
+        --------
+        >>> import tinygrad_lite as tl
+        >>> net = tl.nn.Sequential(tl.nn.Linear(3, 2), tl.nn.ReLU())
+        >>> shapes = []
+        >>> handle = net[0].register_forward_hook(lambda module, args, output: shapes.append(output.shape))
+        >>> net(tl.zeros(5, 3)).shape, shapes
+        ((5, 2), [(5, 2)])
+        >>> handle.remove()
+        """
+        return hooks.add(self._own_hooks().forward, hook if with_kwargs else hooks.with_kwargs(hook), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Let ``hook(module, grad_output)`` run when the gradients of the outputs are known.
+
+        It returns None or other gradients of the outputs, a tuple.
+        """
+        return hooks.add(self._own_hooks().backward_pre, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Let ``hook(module, grad_input, grad_output)`` run when the gradients of the inputs are known.
+
+        ``grad_input`` and ``grad_output`` are tuples, with None where no gradient is needed. It returns None or
+        other gradients of the (positional) inputs.
+        """
+        return hooks.add(self._own_hooks().backward, hook, prepend)
+
+    def _own_hooks(self) -> ModuleHooks:
+        if self._hooks is None:
+            self._hooks = ModuleHooks()
+        return self._hooks
 
     # ---- what lies where
 

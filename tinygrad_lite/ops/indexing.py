@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import as_operand, convert
-from tinygrad_lite.autograd.tensor import Tensor, wrap
+from tinygrad_lite.autograd.tensor import Tensor, borrow, wrap
 
 __all__ = ["gather", "index_select", "masked_fill", "one_hot"]
 
@@ -239,7 +239,7 @@ def _(g, out, x, index, axis, shape):
 
 @implements(np.take_along_axis)
 def _np_take_along_axis(arr, indices, axis=-1):
-    return gather(arr, axis, indices if isinstance(indices, Tensor) else wrap(np.asarray(indices)))
+    return gather(arr, axis, indices if isinstance(indices, Tensor) else borrow(np.asarray(indices)))
 
 
 def gather(input: Any, dim: int, index: Any) -> Tensor:

@@ -12,8 +12,9 @@ from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.graph import NOT_SAVED, Node, Primitive
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.record import as_operand, convert
+from tinygrad_lite.autograd.sharing import others_on_memory
 from tinygrad_lite.autograd.tensor import Tensor, wrap
-from tinygrad_lite.ops import arithmetic, elementwise
+from tinygrad_lite.ops import arithmetic, elementwise, indexing
 from tinygrad_lite.ops.indexing import getitem, with_items
 from tinygrad_lite.ops.shape import expand_to
 
@@ -43,7 +44,7 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
             raise RuntimeError(f"{name}: the result is {result.dtype} and cannot be put into {tensor.dtype}")
         result = convert(result, dtype=tensor.dtype)
     if recorded:
-        others = [other for other in (tensor._version[1] or {}).values() if other is not tensor]
+        others = others_on_memory(tensor)
         if any(other._requires_grad and other._node is None for other in others):
             raise RuntimeError(f"{name} changes a view of a leaf that requires grad in place: do it under no_grad()")
         for other in others:
@@ -58,10 +59,11 @@ def _take_place(tensor: Tensor, result: Tensor) -> None:
     """Give ``tensor`` the place of ``result`` in the graph."""
     if result._requires_grad and result._node is None:
         result = arithmetic.clone(result)  # a leaf stays the leaf it is
-    if tensor._node is not None and tensor._node.retained is not None and result._node is not None:
-        tensor._node.retained = None
-        result._node.retain(tensor)
+    before = tensor._node.hooks if tensor._node is not None else None
     tensor._node, tensor._requires_grad = result._node, result._requires_grad
+    if before is not None and before.retained is not None:
+        before.retained = None
+        tensor.retain_grad()
 
 
 # ---- views: a recorded change through one tensor leaves the others on its memory without a place in the graph
@@ -94,7 +96,8 @@ def _make_stale(tensor: Tensor, by: Tensor) -> None:
     node.dtype = tensor.dtype
     node.saved = (NOT_SAVED, NOT_SAVED)
     node.versions = ()
-    node.retained = None
+    node.hooks = None
+    node.origin = True
     tensor._node, tensor._requires_grad = node, True
 
 
@@ -150,7 +153,21 @@ div_ = _in_place(arithmetic.div)
 pow_ = _in_place(arithmetic.pow)
 floor_divide_ = _in_place(arithmetic.floor_divide)
 remainder_ = _in_place(arithmetic.remainder)
+neg_ = _in_place(arithmetic.neg)
+reciprocal_ = _in_place(arithmetic.reciprocal)
+sqrt_ = _in_place(arithmetic.sqrt)
+square_ = _in_place(arithmetic.square)
+abs_ = _in_place(elementwise.abs)
+ceil_ = _in_place(elementwise.ceil)
 clamp_ = _in_place(elementwise.clamp)
+exp_ = _in_place(elementwise.exp)
+floor_ = _in_place(elementwise.floor)
+log_ = _in_place(elementwise.log)
+relu_ = _in_place(elementwise.relu)
+round_ = _in_place(elementwise.round)
+sigmoid_ = _in_place(elementwise.sigmoid)
+tanh_ = _in_place(elementwise.tanh)
+masked_fill_ = _in_place(indexing.masked_fill)
 
 
 def copy_(tensor: Tensor, src: Any) -> Tensor:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lite.autograd.primitive import implements, primitive
-from tinygrad_lite.autograd.tensor import Tensor, wrap
+from tinygrad_lite.autograd.record import convert
+from tinygrad_lite.autograd.tensor import NUMPY, Tensor, borrow
+from tinygrad_lite.ops.reduction import _root_of_variance
+from tinygrad_lite.ops.shape import as_tensors
 
-__all__ = ["bmm", "dot", "linear", "matmul", "mm", "mv", "outer"]
+__all__ = ["bmm", "dot", "inner", "kron", "linear", "matmul", "mm", "mv", "outer", "tensordot", "vdot"]
 
 
 @primitive(saves="input other")
@@ -85,10 +89,11 @@ def _operands(name: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
     for operand in (input, other):
         if not isinstance(operand, (Tensor, np.ndarray)):
             raise TypeError(f"{name}: expected Tensors, not {type(operand).__name__}")
-        operands.append(operand if isinstance(operand, Tensor) else wrap(operand))
+        operands.append(operand if isinstance(operand, Tensor) else borrow(operand))
     x, y = operands
     if x.dtype != y.dtype:
-        raise RuntimeError(f"{name}: {x.dtype} and {y.dtype} must be the same dtype: convert one with .to(dtype)")
+        wider = np.result_type(x.dtype, y.dtype)
+        raise RuntimeError(f"{name}: {x.dtype} and {y.dtype} must be the same dtype: convert one with .to(tl.{wider})")
     return x, y
 
 
@@ -150,7 +155,6 @@ def dot(input: Any, tensor: Any) -> Tensor:
     return _of_dimensions("dot", input, tensor, (1, 1))
 
 
-@implements(np.outer)
 def outer(input: Any, vec2: Any) -> Tensor:
     """The products of every element of one vector with every element of another: (n,) and (m,) to (n, m).
 
@@ -243,9 +247,10 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     if not (w.ndim == 2 and x.shape[-1:] == w.shape[1:] and (b is None or b.shape == w.shape[:1])):
         raise _linear_shapes(x.shape, w.shape, None if b is None else b.shape)
     if x.dtype != w.dtype or (b is not None and b.dtype != w.dtype):
+        module = f", or the module with .to(tl.{x.dtype})" if x.dtype.kind == "f" else ""
         raise RuntimeError(
             f"linear: input {x.dtype} and weight {w.dtype} must be the same dtype: convert the input with "
-            f".to(tl.{w.dtype}), or the module with .to(tl.{x.dtype})"
+            f".to(tl.{w.dtype}){module}"
         )
     return _linear(input, weight, bias)
 
@@ -254,5 +259,208 @@ def _linear_shapes(x: tuple[int, ...], w: tuple[int, ...], b: tuple[int, ...] | 
     if len(w) != 2:
         return RuntimeError(f"linear: weight {w} must have two dimensions, (out_features, in_features)")
     if x[-1:] != w[1:]:
-        return RuntimeError(f"linear: input {x} does not match weight {w}: the last dimension must be {w[1]}")
+        flatten = ", use input.flatten(1)" if len(x) > 2 and math.prod(x[1:]) == w[1] else ""
+        return RuntimeError(f"linear: input {x} does not match weight {w}: the last dimension must be {w[1]}{flatten}")
     return RuntimeError(f"linear: bias {b} does not match weight {w}: its shape must be ({w[0]},)")
+
+
+# ---- sums of products over several dimensions
+
+
+def inner(input: Any, other: Any) -> Tensor:
+    """The sums of products over the last dimensions of both; a 0-d tensor multiplies.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.inner(tl.tensor([1.0, 2.0]), tl.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    x, y = _operands("inner", input, other)
+    return x * y if x.ndim == 0 or y.ndim == 0 else tensordot(x, y, ([-1], [-1]))
+
+
+def vdot(input: Any, other: Any) -> Tensor:
+    """The inner product of two vectors: :func:`dot`, for real numbers.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.vdot(tl.tensor([1.0, 2.0]), tl.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    return _of_dimensions("vdot", input, other, (1, 1))
+
+
+def tensordot(a: Any, b: Any, dims: Any = 2) -> Tensor:
+    """The sums of products over some dimensions of both.
+
+    Parameters
+    ----------
+    a, b : Tensor
+        Of the same dtype.
+    dims : int, or pair of sequences of int
+        The last so many of ``a`` with the first of ``b``; or those of ``a`` and those of ``b``, pair by pair.
+
+    Raises
+    ------
+    RuntimeError
+        If the sizes of paired dimensions differ.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.tensordot(tl.ones(2, 3), tl.ones(3, 4), 1).shape
+    (2, 4)
+    """
+    x, y = _operands("tensordot", a, b)
+    if isinstance(dims, int):
+        pairs = list(zip(range(x.ndim - dims, x.ndim), range(dims), strict=True))
+    else:
+        firsts, seconds = ([side] if isinstance(side, int) else list(side) for side in dims)
+        if len(firsts) != len(seconds):
+            raise RuntimeError(f"tensordot: dims {dims} must name as many dimensions of both")
+        pairs = [(i % x.ndim, j % y.ndim) for i, j in zip(firsts, seconds, strict=True)]
+    if any(not 0 <= i < x.ndim or not j < y.ndim or x.shape[i] != y.shape[j] for i, j in pairs):
+        raise RuntimeError(f"tensordot: dims {dims} of {x.shape} and {y.shape} do not fit together")
+    summed = [[i for i, _ in pairs], [j for _, j in pairs]]
+    kept = [[d for d in range(t.ndim) if d not in dims] for t, dims in zip((x, y), summed, strict=True)]
+    size = math.prod(x.shape[i] for i in summed[0])
+    sizes = [tuple(t.shape[d] for d in dims) for t, dims in zip((x, y), kept, strict=True)]
+    rows = np.reshape(np.transpose(x, kept[0] + summed[0]), (math.prod(sizes[0]), size))
+    columns = np.reshape(np.transpose(y, summed[1] + kept[1]), (size, math.prod(sizes[1])))
+    return np.reshape(_matmul(rows, columns), sizes[0] + sizes[1])
+
+
+def kron(input: Any, other: Any) -> Tensor:
+    """The Kronecker product: ``other``, scaled by every element of ``input`` in its place.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.kron(tl.tensor([1, 10]), tl.tensor([1, 2]))
+    tensor([ 1,  2, 10, 20])
+    """
+    x, y = as_tensors([input, other])
+    ndim = max(x.ndim, y.ndim)
+    first, second = ((1,) * (ndim - t.ndim) + t.shape for t in (x, y))
+    products = np.reshape(x, [size for n in first for size in (n, 1)]) * np.reshape(
+        y, [size for n in second for size in (1, n)]
+    )
+    return np.reshape(products, [n * m for n, m in zip(first, second, strict=True)])
+
+
+# ---- in NumPy's spellings
+
+implements(np.linalg.matmul)(matmul)
+implements(np.linalg.outer)(outer)
+
+
+@implements(np.outer)
+def _np_outer(a, b):
+    return outer(*(np.ravel(operand) for operand in as_tensors([a, b])))
+
+
+@implements(np.inner)
+def _np_inner(a, b, /):
+    return inner(a, b)
+
+
+@implements(np.vdot)
+def _np_vdot(a, b, /):
+    return vdot(*(np.ravel(operand) for operand in as_tensors([a, b])))
+
+
+@implements(np.tensordot)
+def _np_tensordot(a, b, axes=2):
+    return tensordot(a, b, axes)
+
+
+@implements(np.linalg.tensordot)
+def _np_linalg_tensordot(a, b, /, *, axes=2):
+    return tensordot(a, b, axes)
+
+
+@implements(np.kron)
+def _np_kron(a, b):
+    return kron(a, b)
+
+
+@implements(np.vecdot)
+def _np_vecdot(x1, x2, axis=-1):
+    products = np.multiply(x1, x2)
+    return np.sum(products, axis)
+
+
+@implements(np.linalg.vecdot)
+def _np_linalg_vecdot(x1, x2, /, *, axis=-1):
+    return _np_vecdot(x1, x2, axis)
+
+
+if hasattr(np, "matvec"):  # since NumPy 2.2
+    NUMPY[np.matvec] = lambda x1, x2: np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
+    NUMPY[np.vecmat] = lambda x1, x2: np.matmul(np.expand_dims(x1, -2), x2)[..., 0, :]
+
+
+@implements(np.linalg.multi_dot)
+def _np_multi_dot(arrays):
+    return functools.reduce(matmul, arrays)
+
+
+@implements(np.linalg.matrix_power)
+def _np_matrix_power(a, n):
+    if n < 1:
+        raise TypeError(f"np.linalg.matrix_power of a tensor: the power must be positive, not {n}")
+    return functools.reduce(matmul, [a] * n)
+
+
+@implements(np.cross)
+def _np_cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = (np.moveaxis(t, dim, -1) for t, dim in zip(as_tensors([a, b]), (axisa, axisb), strict=True))
+    if x.shape[-1] != 3 or y.shape[-1] != 3:
+        raise ValueError(f"np.cross of tensors: expected vectors of 3 elements, not of {x.shape[-1]} and {y.shape[-1]}")
+    later, last = [1, 2, 0], [2, 0, 1]
+    return np.moveaxis(x[..., later] * y[..., last] - x[..., last] * y[..., later], -1, axisc)
+
+
+@implements(np.linalg.cross)
+def _np_linalg_cross(x1, x2, /, *, axis=-1):
+    return _np_cross(x1, x2, axis=axis)
+
+
+def _norm(x, p, axis, keepdims):
+    """The p-norm over one axis or all; the Euclidean one has the subgradient 0 at 0."""
+    if p == 2:
+        return _root_of_variance(np.sum(x * x, axis, keepdims=keepdims))
+    if p in (math.inf, -math.inf):
+        return (np.max if p > 0 else np.min)(np.absolute(x), axis, keepdims=keepdims)
+    if p == 0:
+        return np.sum(convert(x != 0, dtype=x.dtype), axis, keepdims=keepdims)
+    return np.power(np.sum(np.power(np.absolute(x), p), axis, keepdims=keepdims), 1 / p)
+
+
+@implements(np.linalg.vector_norm)
+def _np_vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
+    return _norm(x, ord, axis, keepdims)
+
+
+@implements(np.linalg.matrix_norm)
+def _np_matrix_norm(x, /, *, keepdims=False, ord="fro"):
+    return _np_norm(x, ord, (-2, -1), keepdims)
+
+
+@implements(np.linalg.norm)
+def _np_norm(x, ord=None, axis=None, keepdims=False):
+    axes = tuple(range(np.ndim(x))) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if ord is None or (ord == "fro" and len(axes) == 2):
+        return _norm(x, 2, axes, keepdims)
+    if len(axes) == 1:
+        return _norm(x, ord, axes[0], keepdims)
+    if len(axes) != 2 or ord not in (1, -1, math.inf, -math.inf):
+        raise TypeError(f"np.linalg.norm of a tensor of {len(axes)} dimensions: ord {ord!r} is not supported")
+    summed, compared = axes if abs(ord) == 1 else axes[::-1]
+    sums = np.sum(np.absolute(x), summed, keepdims=True)
+    found = (np.max if ord > 0 else np.min)(sums, compared, keepdims=True)
+    return found if keepdims else np.squeeze(found, axes)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import to_result_type
-from tinygrad_lite.autograd.tensor import Tensor, wrap
+from tinygrad_lite.autograd.tensor import Tensor, borrow
 from tinygrad_lite.ops.indexing import getitem
 
 __all__ = [
@@ -417,17 +417,17 @@ def _of_one_dtype(name: str, tensors: Sequence[Any]) -> list[Tensor]:
 
 @implements(np.concatenate)
 def _np_concatenate(arrays, /, axis=0):
-    tensors = _as_tensors(arrays)
+    tensors = as_tensors(arrays)
     return cat([flatten(tensor) for tensor in tensors]) if axis is None else cat(tensors, axis)
 
 
 @implements(np.stack)
 def _np_stack(arrays, axis=0):
-    return stack(_as_tensors(arrays), axis)
+    return stack(as_tensors(arrays), axis)
 
 
-def _as_tensors(arrays: Sequence[Any]) -> list[Tensor]:
-    return [a if isinstance(a, Tensor) else wrap(np.asarray(a)) for a in arrays]
+def as_tensors(arrays: Sequence[Any]) -> list[Tensor]:
+    return [a if isinstance(a, Tensor) else borrow(np.asarray(a)) for a in arrays]
 
 
 def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:

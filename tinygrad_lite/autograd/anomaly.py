@@ -1,0 +1,162 @@
+"""Finding the first NaN or infinity: which operation made it, in which module, in which line of the user's code."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import linecache
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from tinygrad_lite.autograd.modes import thread
+
+__all__ = [
+    "Origin",
+    "detect_anomaly",
+    "is_anomaly_enabled",
+    "locate",
+    "new_non_finite",
+    "path_of",
+    "set_detect_anomaly",
+]
+
+PACKAGE = str(Path(__file__).parent.parent)
+OPERATION = re.compile(r"^(\w+)(?=: | of )")
+
+
+class Origin(NamedTuple):
+    """Where an operation was called: the path of the module that ran, and the line of the user's code."""
+
+    path: str
+    line: str
+
+    @classmethod
+    def here(cls) -> Origin:
+        """The innermost line that is not of this package."""
+        frame: Any = sys._getframe(1)
+        while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+            frame = frame.f_back
+        file, number = frame.f_code.co_filename, frame.f_lineno
+        return cls(path_of(thread.modules), f"{file}:{number}: {linecache.getline(file, number).strip()}")
+
+
+def path_of(modules: Sequence[Any]) -> str:
+    """The dotted path through modules that called each other, outermost first: ``Net.fc2``; "" for none."""
+    names = [type(module).__name__ for module in modules[:1]]
+    for outer, inner in itertools.pairwise(modules):
+        children = (name for name, module in outer.named_modules() if module is inner and name)
+        names.append(next(children, type(inner).__name__))
+    return ".".join(names)
+
+
+def locate(error: Exception, modules: Sequence[Any]) -> None:
+    """Say in an error which module it arose in: ``linear (Net.fc2): ...`` where the message is ours, else in a note."""
+    if hasattr(error, "module_path"):
+        return  # an inner module was here before
+    error.module_path = path = path_of(modules)  # type: ignore[attr-defined]
+    message = error.args[0] if len(error.args) == 1 else None
+    if isinstance(message, str) and _raised_here(error) and OPERATION.match(message):
+        error.args = (OPERATION.sub(rf"\1 ({path})", message, count=1),)
+    else:
+        error.add_note(f"in the forward of {path}")
+
+
+def _raised_here(error: Exception) -> bool:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(PACKAGE)
+
+
+class set_detect_anomaly:  # noqa: N801 - PyTorch's name
+    """Turn the search for anomalies on or off in this thread: from this call on, or for a ``with`` block.
+
+    Parameters
+    ----------
+    mode : bool
+        Whether to search.
+    check_nan : bool
+        Whether a NaN or an infinity raises; if not, operations only note where they were called,
+        for the messages of other errors.
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self._previous = thread.run, thread.noting, thread.checking
+        thread.checking = mode and check_nan
+        plain = thread.run.args[0] if isinstance(thread.run, functools.partial) else thread.run
+        thread.run = functools.partial(_watch, plain) if mode else plain
+        thread.noting = bool(mode)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        thread.run, thread.noting, thread.checking = self._previous
+        thread.grad_enabled = bool(thread.grad_enabled)
+
+
+class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
+    """Inside the ``with`` block the first NaN or infinity, forward or backward, is an error that says where it arose.
+
+    An operation is to blame if its result has one and its inputs had none: its name, the path of
+    its module and the line of the caller's code are in the message. Every result is looked at, so
+    training takes several times as long.
+
+    Parameters
+    ----------
+    check_nan : bool
+        False: raise nothing, but let other errors of backward name the line that made the operation.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> x = tl.zeros(2, requires_grad=True)
+    >>> with tl.autograd.detect_anomaly():
+    ...     x.sqrt().sum().backward()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: backward of sqrt: the gradient of 'input' has inf at (0,), ...
+    """
+
+    def __init__(self, check_nan: bool = True) -> None:
+        super().__init__(True, check_nan)
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether this thread searches for anomalies."""
+    return thread.noting
+
+
+def _watch(run: Callable[..., Any], function: Callable[..., Any], *arrays: Any, **params: Any) -> Any:
+    """``run(function, ...)``; notes where it was called, and looks at the result."""
+    result = run(function, *arrays, **params)
+    origin = Origin.here()
+    if thread.grad_enabled:
+        thread.grad_enabled = origin  # what the node of this operation takes over
+    found = new_non_finite(result, (*arrays, *params.values())) if thread.checking else ""
+    if found:
+        raise RuntimeError(
+            f"{function.__name__.strip('_')}: the result has {found}, the inputs are finite; called in {origin.line}"
+        )
+    return result
+
+
+def new_non_finite(result: Any, inputs: Iterable[Any]) -> str:
+    """Where the result has a NaN or an infinity that no input explains: ``nan at (0, 3)``; "" if nowhere."""
+    if not _is_float(result) or np.isfinite(result).all():
+        return ""
+    floats = [value for value in inputs if _is_float(value)]
+    for kind, test, explained in (("nan", np.isnan, np.isnan), ("inf", np.isinf, lambda x: ~np.isfinite(x))):
+        where = np.argwhere(test(result))
+        if len(where) and not any(explained(value).any() for value in floats):
+            return f"{kind} at {tuple(where[0].tolist())}"
+    return ""
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind == "f")
