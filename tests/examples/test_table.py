@@ -58,3 +58,5 @@ def test_the_real_data(tmp_path):
     ]
     assert outside == []
     assert {row.document for row in rows} == set(schedule.documents())
+    (default,) = [row for row in rows if row.model.endswith("1 vs 5, default")]
+    assert f"{default.scores['test']:.2%}" == "55.99%"  # what document 003 reports: every image is taken for a 1

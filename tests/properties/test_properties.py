@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_lite as tl
+from tinygrad_lite.testing import BINARY, UNARY, Operation, broadcastable_shapes, expressions
 
 
 def for_any(*strategies, examples=60):
@@ -66,48 +67,18 @@ shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 filled_shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=1, max_side=4)
 
 
-# ---- functions of numbers, written for complex ones
-
-UNARY = {
-    "neg": (tl.neg, np.negative),
-    "exp": (tl.exp, np.exp),
-    "expm1": (tl.expm1, np.expm1),
-    "sin": (tl.sin, np.sin),
-    "cos": (tl.cos, np.cos),
-    "tanh": (tl.tanh, np.tanh),
-    "square": (tl.square, np.square),
-    "sigmoid": (tl.sigmoid, lambda x: 1 / (1 + np.exp(-x))),
-    "softplus": (tl.softplus, lambda x: np.log(1 + np.exp(x))),
-    "log of a positive": (lambda x: (x * x + 1).log(), lambda x: np.log(x * x + 1)),
-    "root of a positive": (lambda x: (x * x + 1).sqrt(), lambda x: np.sqrt(x * x + 1)),
-    "power": (lambda x: (x * x + 1) ** 1.7, lambda x: (x * x + 1) ** 1.7),
-    "relu": (tl.relu, lambda x: np.where(x.real > 0, x, 0)),
-    "abs": (tl.abs, lambda x: np.where(x.real > 0, x, -x)),
-    "clamp": (lambda x: x.clamp(-1, 0.5), lambda x: np.where(x.real < -1, -1, np.where(x.real > 0.5, 0.5, x))),
-    "clone": (tl.clone, np.positive),
-}
-BINARY = {
-    "add": (tl.add, np.add),
-    "sub": (tl.sub, np.subtract),
-    "mul": (tl.mul, np.multiply),
-    "div": (lambda x, y: x / (y * y + 1), lambda x, y: x / (y * y + 1)),
-    "pow": (lambda x, y: (x * x + 1) ** y, lambda x, y: (x * x + 1) ** y),
-    "maximum": (tl.maximum, lambda x, y: np.where(x.real > y.real, x, y)),
-    "minimum": (tl.minimum, lambda x, y: np.where(x.real < y.real, x, y)),
-    "where": (lambda x, y: tl.where(x > 0, x, y), lambda x, y: np.where(x.real > 0, x, y)),
-}
+# ---- single operations
 
 
-@for_any(st.sampled_from(sorted(UNARY)), shapes, seeds)
-def test_functions_of_any_shape(name, shape, seed):
-    check(*UNARY[name], [numbers(shape, seed)], seed)
+@for_any(st.sampled_from(UNARY), shapes, seeds)
+def test_functions_of_any_shape(operation, shape, seed):
+    check(operation.on_tensors, operation.on_arrays, [numbers(shape, seed, -1.0, 1.0)], seed)
 
 
-@for_any(
-    st.sampled_from(sorted(BINARY)), hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_side=4), seeds
-)
-def test_broadcasting(name, broadcast, seed):
-    check(*BINARY[name], [numbers(shape, seed + i) for i, shape in enumerate(broadcast.input_shapes)], seed)
+@for_any(st.sampled_from(BINARY), broadcastable_shapes(2, min_side=0), seeds)
+def test_broadcasting(operation, shapes, seed):
+    arrays = [numbers(shape, seed + i, -1.0, 1.0) for i, shape in enumerate(shapes)]
+    check(operation.on_tensors, operation.on_arrays, arrays, seed)
 
 
 @for_any(hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, min_side=0, max_side=4), seeds)
@@ -347,84 +318,21 @@ def test_gradients_have_the_dtype_of_their_tensor(a, b, shape):
 
 # ---- whole expressions
 
-SHAPED = {
-    "sum": (lambda x, axis: x.sum(axis, keepdim=True), lambda x, axis: np.sum(x, axis, keepdims=True)),
-    "mean": (lambda x, axis: x.mean(axis), lambda x, axis: np.mean(x, axis)),
-    "amax": (lambda x, axis: x.amax(axis), lambda x, axis: np.max(x, axis)),
-    "softmax": (lambda x, axis: x.softmax(axis), lambda x, axis: np.exp(x) / np.sum(np.exp(x), axis, keepdims=True)),
-    "reversed": (lambda x, axis: x.movedim(axis, 0)[::-1], lambda x, axis: np.moveaxis(x, axis, 0)[::-1]),
-    "first": (lambda x, axis: x.movedim(axis, 0)[0], lambda x, axis: np.moveaxis(x, axis, 0)[0]),
-    "gram": (lambda x, axis: x.flatten(1) @ x.flatten(1).T, lambda x, axis: flat(x) @ flat(x).T),
-}
-
-
-def flat(x):
-    return np.reshape(x, (x.shape[0], -1))
-
-
-@st.composite
-def expressions(draw):
-    """The shapes of some leaves, and steps that each compute a new value from older ones, also from shared ones."""
-    leaves = draw(hnp.mutually_broadcastable_shapes(num_shapes=3, min_dims=1, max_dims=3, min_side=1, max_side=3))
-    shapes, steps = list(leaves.input_shapes), []
-    for _ in range(draw(st.integers(2, 10))):
-        table = draw(st.sampled_from([UNARY, BINARY, BINARY, SHAPED]))
-        i = draw(st.integers(0, len(shapes) - 1))
-        if table is UNARY:
-            name, operands, parameters = draw(st.sampled_from(sorted(UNARY))), (i,), ()
-        elif table is BINARY:
-            partners = [j for j, shape in enumerate(shapes) if broadcastable(shapes[i], shape)]
-            name, operands, parameters = draw(st.sampled_from(sorted(BINARY))), (i, draw(st.sampled_from(partners))), ()
-        elif shapes[i]:
-            name, operands = draw(st.sampled_from(sorted(SHAPED))), (i,)
-            parameters = (draw(st.integers(-len(shapes[i]), len(shapes[i]) - 1)),)
-            if name == "gram" and len(shapes[i]) < 2:
-                continue
-        else:
-            continue
-        steps.append((table[name], operands, parameters))
-        shapes.append(table[name][1](*(np.ones(shapes[j]) for j in operands), *parameters).shape)
-    return leaves.input_shapes, steps
-
-
-def broadcastable(a, b):
-    try:
-        return math.prod(np.broadcast_shapes(a, b)) <= 200
-    except ValueError:
-        return False
-
-
-def evaluate(steps, values, spelling, squash):
-    """The sum of what the last steps gave; every value is squashed, so that none grows without bound."""
-    values = list(values)
-    for functions, operands, parameters in steps:
-        values.append(functions[spelling](*(squash(values[j]) for j in operands), *parameters))
-    return sum(squash(value).sum() for value in values[-3:])
-
 
 @for_any(expressions(), seeds, examples=150)
 def test_any_expression(expression, seed):
-    shapes, steps = expression
-    check(
-        lambda *xs: evaluate(steps, xs, 0, tl.sin),
-        lambda *xs: np.asarray(evaluate(steps, xs, 1, np.sin)),
-        [numbers(shape, seed + i) for i, shape in enumerate(shapes)],
-        seed,
-    )
+    check(expression, lambda *xs: np.asarray(expression(*xs)), expression.inputs, seed)
 
 
 @for_any(expressions(), seeds)
 def test_second_derivatives_of_any_expression_are_symmetric(expression, seed):
     """u H v = v H u, H the matrix of second derivatives, each side by a backward through a backward."""
-    shapes, steps = expression
-    leaves = [tl.tensor(numbers(shape, seed + i), requires_grad=True) for i, shape in enumerate(shapes)]
-    u, v = ([tl.tensor(numbers(shape, seed + i + k)) for i, shape in enumerate(shapes)] for k in (3, 6))
-    first = tl.autograd.grad(evaluate(steps, leaves, 0, tl.sin), leaves, create_graph=True, allow_unused=True)
+    leaves = expression.leaves()
+    u, v = ([tl.tensor(numbers(x.shape, seed + i + k)) for i, x in enumerate(leaves)] for k in (3, 6))
+    first = tl.autograd.grad(expression(*leaves), leaves, create_graph=True)
 
     def quadratic(a, b):
-        slope = sum((g * d).sum() for g, d in zip(first, a, strict=True) if g is not None)
-        if not slope.requires_grad:
-            return 0.0, 0.0
+        slope = sum((g * d).sum() for g, d in zip(first, a, strict=True))
         second = tl.autograd.grad(slope, leaves, retain_graph=True, allow_unused=True)
         terms = [0.0 if h is None else (h * d).sum().item() for h, d in zip(second, b, strict=True)]
         return sum(terms), sum(0.0 if h is None else h.abs().sum().item() for h in second)
@@ -463,12 +371,15 @@ def test_in_place_steps_have_the_gradients_of_the_steps_written_out(names, shape
     check(on_tensors, on_arrays, [numbers(shape, seed), numbers(other, seed + 1)], seed)
 
 
-VIEWS = {
-    "tail": (lambda x: x[1:], lambda x: x[1:]),
-    "flat": (lambda x: x.reshape(-1), lambda x: np.reshape(x, -1)),
-    "transposed": (lambda x: x.T, lambda x: x.T),
-    "same": (lambda x: x.view(x.shape), lambda x: x[:]),
-}
+VIEWS = [
+    Operation("{0}[1:]", lambda x: x[1:], lambda x: x[1:]),
+    Operation("{0}.reshape(-1)", lambda x: x.reshape(-1), lambda x: np.reshape(x, -1)),
+    Operation("{0}.T", lambda x: x.T, lambda x: x.T),
+    Operation("{0}.view({0}.shape)", lambda x: x.view(x.shape), lambda x: x[:]),
+]
+UNARY_EVERYWHERE, BINARY_EVERYWHERE = (  # without what needs operands above -2
+    [operation for operation in table if "2" not in operation.code] for table in (UNARY, BINARY)
+)
 
 
 @st.composite
@@ -477,28 +388,25 @@ def programs(draw):
     shapes, steps = [(3, 2), (3, 2)], []
     for _ in range(draw(st.integers(2, 8))):
         i = draw(st.integers(0, len(shapes) - 1))
-        table = draw(st.sampled_from([UNARY, BINARY, VIEWS, None]))
-        if table is None:
-            steps.append((None, (i,)))
-            continue
+        operation = draw(st.sampled_from([UNARY_EVERYWHERE, BINARY_EVERYWHERE, VIEWS, [None]]).flatmap(st.sampled_from))
         operands = (i,)
-        if table is BINARY:
+        if operation is not None and operation.arity == 2:
             operands = (i, draw(st.sampled_from([j for j, shape in enumerate(shapes) if shape == shapes[i]])))
-        functions = table[draw(st.sampled_from(sorted(table)))]
-        steps.append((functions, operands))
-        shapes.append(functions[1](*(np.ones(shapes[j]) for j in operands)).shape)
+        steps.append((operation, operands))
+        if operation is not None:
+            shapes.append(operation.shape([shapes[j] for j in operands], ()))
     return steps
 
 
-def run(steps, values, spelling, sine):
+def run(steps, values, side):
     values = list(values)
-    for functions, operands in steps:
-        if functions is None:
+    for operation, operands in steps:
+        if operation is None:
             with tl.no_grad():
                 values[operands[0]] += 0.5
         else:
-            values.append(functions[spelling](*(values[j] for j in operands)))
-    return sum(sine(value).sum() for value in values)
+            values.append(getattr(operation, side)(*(values[j] for j in operands)))
+    return sum(np.sin(value).sum() for value in values)
 
 
 @for_any(programs(), seeds, examples=200)
@@ -506,7 +414,7 @@ def test_a_change_in_place_never_gives_a_wrong_gradient(steps, seed):
     """An unrecorded change either is noticed by backward, or touched nothing that backward reads."""
     arrays = [numbers((3, 2), seed + i, 0.1, 0.9) for i in range(2)]
     try:
-        check(lambda *xs: run(steps, xs, 0, tl.sin), lambda *xs: np.asarray(run(steps, xs, 1, np.sin)), arrays, seed)
+        check(lambda *xs: run(steps, xs, "on_tensors"), lambda *xs: run(steps, xs, "on_arrays"), arrays, seed)
     except RuntimeError as error:
         if "changed in place" not in str(error):
             raise
