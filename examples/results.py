@@ -1,7 +1,6 @@
 """The page of results: every experiment over its seeds, held against what was expected of it.
 
-``docs/results.json`` keeps each score of each seed; ``docs/results.md`` is written from it. A run of some
-documents replaces their part and leaves the others'.
+``docs/results/NNN.json`` keeps each score of each seed of a document; ``docs/results.md`` is written from all of them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from benchmarks.machine import describe
 from examples.files import whole
 from examples.lesson import Expected, Lesson, Row
 
-__all__ = ["FOLDER", "update"]
+__all__ = ["FOLDER", "kept", "render", "update"]
 
 FOLDER = Path(__file__).parent.parent / "docs"
 STATISTICS = {"median": median, "best": max, "worst": min}
@@ -29,21 +28,25 @@ INTRODUCTION = """\
 Written by `python -m examples --data DIR --full`: the documents' real files, settings and iteration counts. Each model
 starts from five fixed seeds (document 003 from NumPy's legacy seed 42, as there); a score is the median of the seeds,
 with its range. "Expected" was fixed before the run. Times are medians on a shared machine, one thread each.
-[results.json](results.json) has every score of every seed.
+The files in [results/](results/) have every score of every seed.
 """
 
 
 def update(lessons: Sequence[Lesson], folder: Path = FOLDER) -> Path:
-    """Put the documents of these lessons into ``results.json`` and write ``results.md`` anew; returns its path."""
-    data, page = folder / "results.json", folder / "results.md"
-    documents: Documents = json.loads(data.read_text()) if data.exists() else {}
-    documents |= collect(lessons)
-    documents = dict(sorted(documents.items()))
-    with whole(data) as file:
-        file.write((json.dumps(documents, indent=1) + "\n").encode())
+    """Keep the scores of these lessons' documents, and write ``results.md`` anew; returns its path."""
+    for number, document in collect(lessons).items():
+        with whole(folder / "results" / f"{number}.json") as file:
+            file.write((json.dumps(document, indent=1) + "\n").encode())
+    page = folder / "results.md"
     with whole(page) as file:
-        file.write(render(documents).encode())
+        file.write(render(kept(folder)).encode())
     return page
+
+
+def kept(folder: Path = FOLDER) -> Documents:
+    """The scores of every document that was run."""
+    files = sorted((folder / "results").glob("*.json"))
+    return {file.stem: json.loads(file.read_text()) for file in files}
 
 
 def collect(lessons: Sequence[Lesson]) -> Documents:

@@ -67,6 +67,17 @@ def probability(*shape):
     return uniform(0.35, 0.65, shape)
 
 
+def above_one(*shape):
+    return uniform(1.5, 3.0, shape)
+
+
+def with_specials(*shape):
+    """Numbers, the last of them nan, inf and -inf."""
+    x = real(*shape)
+    np.ravel(x)[-3:] = [np.nan, np.inf, -np.inf][: x.size]
+    return x
+
+
 def whole(*shape):
     return integers(-3, 4, shape)
 
@@ -228,6 +239,11 @@ SAMPLES: dict[str, list[Sample]] = {
         for sign in (1, -1)
         for a, b in BROADCAST
     ],
+    "fmod": [
+        Sample(np.fmod, (sign * uniform(2.2, 2.8, a), uniform(1.0, 1.05, b)), {})
+        for sign in (1, -1)
+        for a, b in BROADCAST
+    ],
     "neg": unary(np.negative),
     "clone": unary(np.positive),
     "_power": [
@@ -246,6 +262,26 @@ SAMPLES: dict[str, list[Sample]] = {
     "sin": unary(np.sin),
     "cos": unary(np.cos),
     "tanh": unary(np.tanh),
+    "exp2": unary(np.exp2),
+    "log2": unary(np.log2, positive),
+    "log10": unary(np.log10, positive),
+    "logaddexp": binary(np.logaddexp),
+    "logaddexp2": binary(np.logaddexp2),
+    "_cbrt": unary(np.cbrt, nonzero),
+    "tan": unary(np.tan, probability),
+    "asin": unary(np.arcsin, probability),
+    "acos": unary(np.arccos, probability),
+    "atan": unary(np.arctan),
+    "atan2": binary(np.arctan2, nonzero, nonzero),
+    "hypot": binary(np.hypot, nonzero, nonzero),
+    "deg2rad": unary(np.deg2rad),
+    "rad2deg": unary(np.rad2deg),
+    "sinc": unary(np.sinc, nonzero),
+    "sinh": unary(np.sinh),
+    "cosh": unary(np.cosh),
+    "asinh": unary(np.arcsinh),
+    "acosh": unary(np.arccosh, above_one),
+    "atanh": unary(np.arctanh, probability),
     "sigmoid": unary(lambda x: np.exp(x) / (1 + np.exp(x))),
     "relu": unary(lambda x: x * (x > 0), fractional),
     "softplus": unary(lambda x: np.log(1 + np.exp(x))),
@@ -253,6 +289,17 @@ SAMPLES: dict[str, list[Sample]] = {
     "abs": unary(np.absolute, fractional),
     "maximum": binary(np.maximum, fractional, fractional_above_half),
     "minimum": binary(np.minimum, fractional, fractional_above_half),
+    "fmax": binary(np.fmax, fractional, fractional_above_half),
+    "fmin": binary(np.fmin, fractional, fractional_above_half),
+    "copysign": binary(np.copysign, nonzero, nonzero),
+    "_nan_to_num": [
+        Sample(
+            lambda x, *, nan, posinf, neginf: np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
+            (draw(4),),
+            {"nan": 0.5, "posinf": 7.0, "neginf": -7.0},
+        )
+        for draw in (real, with_specials)
+    ],
     "_gated": [
         Sample(lambda x, gate: np.where(gate, x, 0), (real(*shape), boolean(*shape)), {})
         for shape in [(), (3,), (2, 3), (0, 3)]
@@ -270,6 +317,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "floor": unary(np.floor, fractional),
     "ceil": unary(np.ceil, fractional),
     "round": unary(np.rint, fractional),
+    "trunc": unary(np.trunc, fractional),
     # comparison and logic
     "eq": binary(np.equal, whole, whole),
     "ne": binary(np.not_equal, whole, whole),
@@ -341,6 +389,19 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample(np.broadcast_to, (real(*old),), {"shape": new})
         for old, new in [((3,), (2, 3)), ((2, 1), (4, 2, 3)), ((), (2,)), ((1, 3), (0, 3))]
     ],
+    "_flip": [
+        Sample(np.flip, (real(*shape),), {"axis": axis})
+        for shape, axis in [((3,), 0), ((2, 3), None), ((2, 3, 4), (0, -1)), ((2,), ()), ((0, 3), 1)]
+    ],
+    "_roll": [
+        Sample(np.roll, (real(*shape),), {"shift": shift, "axis": axis})
+        for shape, shift, axis in [((4,), 1, 0), ((2, 3), -2, None), ((2, 3), (1, 2), (0, 1)), ((0, 3), 1, 0)]
+    ],
+    "_diagonal": [Sample(lambda x: np.einsum("...ii->...i", x), (real(*s),), {}) for s in [(3, 3), (2, 4, 4), (0, 0)]],
+    "_cumsum": [
+        Sample(np.cumsum, (real(*shape),), {"axis": axis}) for shape, axis in [((4,), 0), ((2, 3), 1), ((0, 3), 0)]
+    ],
+    "_argsort": [Sample(np.argsort, (distinct(*shape),), {"axis": axis}) for shape, axis in [((4,), 0), ((2, 3), -1)]],
     "_concatenate": [
         Sample(
             lambda *arrays, axis: np.concatenate(arrays, axis), tuple(real(*shape) for shape in shapes), {"axis": axis}
@@ -442,7 +503,136 @@ NUMPY_CALLS: dict[Any, list[Callable[..., Any]]] = {
     np.ones_like: [np.ones_like],
     np.empty_like: [lambda a: np.shape(np.empty_like(a))],
     np.full_like: [lambda a: np.full_like(a, 2.5)],
+    # elementwise, by several primitives or under a second name
+    np.conjugate: [np.conjugate],
+    np.real: [np.real],
+    np.real_if_close: [np.real_if_close],
+    np.degrees: [np.degrees],
+    np.radians: [np.radians],
+    np.fabs: [np.fabs],
+    np.sinc: [np.sinc],
+    np.fix: [np.fix],
+    np.round: [np.round, lambda a: np.round(a, 1)],
+    np.around: [np.around],
+    np.float_power: [lambda a: np.float_power(a, 2.0)],
+    np.divmod: [lambda a: np.divmod(a, 0.7)[0], lambda a: np.divmod(a, 0.7)[1]],
+    np.nan_to_num: [
+        np.nan_to_num,
+        lambda a: np.nan_to_num(np.where(a > 0, a, np.nan), nan=0.5),
+        lambda a: np.nan_to_num(np.where(a > 0, a, -np.inf), neginf=-2.0),
+    ],
+    # rearranged
+    np.flip: [np.flip, lambda a: np.flip(a, 1), lambda a: np.flip(a, (0, -1))],
+    np.fliplr: [np.fliplr],
+    np.flipud: [np.flipud],
+    np.roll: [lambda a: np.roll(a, 2), lambda a: np.roll(a, -1, axis=1), lambda a: np.roll(a, (1, 2), (0, 1))],
+    np.rot90: [np.rot90, *(lambda a, k=k: np.rot90(a, k) for k in (-1, 0, 2)), lambda a: np.rot90(a, 1, (1, 0))],
+    np.tile: [lambda a: np.tile(a, 2), lambda a: np.tile(a, (2, 1, 3))],
+    np.repeat: [lambda a: np.repeat(a, 2), lambda a: np.repeat(a, [1, 0, 3], axis=1)],
+    np.take: [lambda a: np.take(a, [5, 0, 0]), lambda a: np.take(a, np.array([[2, 1]]), axis=-1)],
+    np.compress: [lambda a: np.compress([True, False, True], a, axis=1), lambda a: np.compress([False, True], a)],
+    np.extract: [lambda a: np.extract(a > 0, a)],
+    np.delete: [lambda a: np.delete(a, 1), lambda a: np.delete(a, [0, -1], axis=1)],
+    np.resize: [lambda a: np.resize(a, (3, 3)), lambda a: np.resize(a, (2, 2))],
+    np.trim_zeros: [lambda a: np.trim_zeros(np.append(0.0, np.append(a, 0.0)))],
+    np.diagonal: [np.diagonal, lambda a: np.diagonal(a, 1), lambda a: np.diagonal(a, -1, 1, 0)],
+    np.linalg.diagonal: [np.linalg.diagonal, lambda a: np.linalg.diagonal(a, offset=1)],
+    np.diag: [np.diag, lambda a: np.diag(a, -1), lambda a: np.diag(a[0], 2), lambda a: np.diag(a[1], -1)],
+    np.diagflat: [np.diagflat, lambda a: np.diagflat(a, 1)],
+    np.trace: [np.trace, lambda a: np.trace(a, 1)],
+    np.linalg.trace: [np.linalg.trace, lambda a: np.linalg.trace(a, offset=-1)],
+    np.tril: [np.tril, lambda a: np.tril(a, 1)],
+    np.triu: [np.triu, lambda a: np.triu(a, -1)],
+    np.matrix_transpose: [np.matrix_transpose],
+    np.linalg.matrix_transpose: [np.linalg.matrix_transpose],
+    np.astype: [lambda a: np.astype(a, np.float64), lambda a: np.astype(a, np.float64, copy=False)],
+    # joined and split
+    np.atleast_1d: [lambda a: np.atleast_1d(a[0, 0]), np.atleast_1d],
+    np.atleast_2d: [lambda a: np.atleast_2d(a[0]), lambda a: np.atleast_2d(a[0], a)[0]],
+    np.atleast_3d: [np.atleast_3d, lambda a: np.atleast_3d(a[0]), lambda a: np.atleast_3d(a[0, 0])],
+    np.hstack: [lambda a: np.hstack([a, np.ones((2, 1))]), lambda a: np.hstack([a[0], a[1]])],
+    np.vstack: [lambda a: np.vstack([a, a[0]]), lambda a: np.vstack([np.ones(3), a])],
+    np.dstack: [lambda a: np.dstack([a, np.ones((2, 3))])],
+    np.column_stack: [lambda a: np.column_stack([a[0], a[1]]), lambda a: np.column_stack([a, np.ones(2)])],
+    np.append: [lambda a: np.append(a, [1.0, 2.0]), lambda a: np.append(a, a, axis=0)],
+    np.array_split: [lambda a: np.array_split(a, 2, 1)[0], lambda a: np.array_split(a, [1, 2], axis=1)[1]],
+    np.split: [lambda a: np.split(a, 3, axis=1)[2], lambda a: np.split(a, [1])[0]],
+    np.hsplit: [lambda a: np.hsplit(a, [1])[1], lambda a: np.hsplit(a[0], 3)[1]],
+    np.vsplit: [lambda a: np.vsplit(a, 2)[1]],
+    np.dsplit: [lambda a: np.dsplit(a[None], 3)[1]],
+    np.broadcast_arrays: [lambda a: np.broadcast_arrays(a, np.ones((4, 1, 1)))[0]],
+    np.meshgrid: [
+        lambda a: np.meshgrid(a[0], a[1])[0],
+        lambda a: np.meshgrid(np.ones(2), a[1], indexing="ij")[1],
+    ],
+    # along one axis
+    np.cumsum: [np.cumsum, lambda a: np.cumsum(a, axis=1)],
+    np.cumprod: [np.cumprod, lambda a: np.cumprod(a, axis=0)],
+    (np.add, "accumulate"): [np.add.accumulate, lambda a: np.add.accumulate(a, axis=1)],
+    (np.multiply, "accumulate"): [np.multiply.accumulate],
+    np.diff: [np.diff, lambda a: np.diff(a, 2), lambda a: np.diff(a, axis=0, prepend=np.ones((1, 3)), append=a)],
+    np.ediff1d: [np.ediff1d, lambda a: np.ediff1d(a, to_begin=[1.0], to_end=a[0])],
+    np.trapezoid: [
+        np.trapezoid,
+        lambda a: np.trapezoid(a, dx=0.5, axis=0),
+        lambda a: np.trapezoid(a, x=np.array([0.0, 0.1, 0.5])),
+        lambda a: np.trapezoid(np.ones((2, 3)), x=a),
+    ],
+    np.sort: [np.sort, lambda a: np.sort(a, axis=None), lambda a: np.sort(a, 0)],
+    np.argsort: [np.argsort, lambda a: np.argsort(a, axis=0)],
+    # statistics
+    np.nansum: [np.nansum, lambda a: np.nansum(np.where(a > 0, a, np.nan), axis=1, keepdims=True)],
+    np.nanmean: [np.nanmean, lambda a: np.nanmean(np.where(a > 0, a, np.nan), 0)],
+    np.ptp: [np.ptp, lambda a: np.ptp(a, axis=1)],
+    np.average: [
+        np.average,
+        lambda a: np.average(a, axis=1),
+        lambda a: np.average(a, axis=0, weights=[0.2, 0.6]),
+        lambda a: np.average(a, weights=a * a),
+        lambda a: np.average(np.ones((2, 3)), 1, weights=a[0], returned=True)[1],
+    ],
+    np.median: [np.median, lambda a: np.median(a, axis=1), lambda a: np.median(a, 0, keepdims=True)],
+    # sums of products
+    np.linalg.matmul: [lambda a: np.linalg.matmul(a, np.ones((3, 2)))],
+    np.linalg.outer: [lambda a: np.linalg.outer(a[0], a[1])],
+    np.inner: [lambda a: np.inner(a, a), lambda a: np.inner(a, np.ones(3)), lambda a: np.inner(a, np.array(2.0))],
+    np.vdot: [lambda a: np.vdot(a, a), lambda a: np.vdot(np.ones((2, 3)), a)],
+    np.tensordot: [
+        lambda a: np.tensordot(a, a),
+        lambda a: np.tensordot(a, np.ones((3, 2)), 1),
+        lambda a: np.tensordot(a, a, ([0], [0])),
+        lambda a: np.tensordot(a, a, 0),
+    ],
+    np.linalg.tensordot: [lambda a: np.linalg.tensordot(a, a, axes=((1,), (1,)))],
+    np.kron: [lambda a: np.kron(a, np.array([1.0, 2.0])), lambda a: np.kron(a[0], a)],
+    np.vecdot: [lambda a: np.vecdot(a, a), lambda a: np.vecdot(np.ones(3), a)],
+    np.linalg.vecdot: [lambda a: np.linalg.vecdot(a, a), lambda a: np.linalg.vecdot(a, a, axis=0)],
+    np.linalg.multi_dot: [lambda a: np.linalg.multi_dot([a, np.ones((3, 2)), a])],
+    np.linalg.matrix_power: [lambda a: np.linalg.matrix_power(a[:, :2], 3)],
+    np.cross: [lambda a: np.cross(a[0], a[1]), lambda a: np.cross(a, np.array([1.0, 2.0, 3.0]))],
+    np.linalg.cross: [lambda a: np.linalg.cross(a, a[::-1])],
+    np.linalg.norm: [
+        np.linalg.norm,
+        lambda a: np.linalg.norm(a, axis=1, keepdims=True),
+        lambda a: np.linalg.norm(a, "fro"),
+        *(lambda a, ord=ord: np.linalg.norm(a, ord) for ord in (1, -1, np.inf, -np.inf)),
+        *(lambda a, ord=ord: np.linalg.norm(a[1], ord) for ord in (0, 1, 2, 3, np.inf, -np.inf)),
+    ],
+    np.linalg.vector_norm: [np.linalg.vector_norm, lambda a: np.linalg.vector_norm(a, axis=1, ord=1)],
+    np.linalg.matrix_norm: [np.linalg.matrix_norm, lambda a: np.linalg.matrix_norm(a, ord=1, keepdims=True)],
+    # shapes
     np.shape: [np.shape],
     np.ndim: [np.ndim],
     np.size: [np.size, lambda a: np.size(a, 1)],
 }
+if hasattr(np, "unstack"):  # since NumPy 2.1
+    NUMPY_CALLS |= {
+        np.unstack: [lambda a: np.unstack(a)[1], lambda a: np.unstack(a, axis=1)[0]],
+        np.cumulative_sum: [lambda a: np.cumulative_sum(a, axis=1), lambda a: np.cumulative_sum(a[0])],
+        np.cumulative_prod: [lambda a: np.cumulative_prod(a, axis=1)],
+    }
+if hasattr(np, "matvec"):  # since NumPy 2.2
+    NUMPY_CALLS |= {
+        np.matvec: [lambda a: np.matvec(a, a[0]), lambda a: np.matvec(np.ones((3, 2)), a.mT)],
+        np.vecmat: [lambda a: np.vecmat(np.ones(2), a), lambda a: np.vecmat(a[0], np.ones((3, 2)))],
+    }

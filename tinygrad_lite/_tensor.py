@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import dtypes, random
+from tinygrad_lite import creation, dtypes, random
+from tinygrad_lite._names import refuse_missing
 from tinygrad_lite._printing import tensor_repr
 from tinygrad_lite.autograd import engine
 from tinygrad_lite.autograd.record import convert
@@ -101,6 +102,7 @@ class TensorMethods:
     __contains__ = comparison.contains
     __getitem__, __setitem__ = indexing.getitem, inplace.setitem
     __repr__ = tensor_repr
+    __dlpack__, __dlpack_device__ = creation.to_dlpack, creation.dlpack_device
 
     # autograd
     backward = engine.backward
@@ -350,3 +352,5 @@ for _name, _method in vars(TensorMethods).items():
 NUMPY[np.shape] = lambda a: a.shape
 NUMPY[np.ndim] = lambda a: a.ndim
 NUMPY[np.size] = lambda a, axis=None: a.numel() if axis is None else a.shape[axis]
+
+refuse_missing(Tensor, "torch.Tensor")

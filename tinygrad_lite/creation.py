@@ -22,6 +22,7 @@ __all__ = [
     "empty",
     "empty_like",
     "eye",
+    "from_dlpack",
     "from_numpy",
     "full",
     "full_like",
@@ -111,6 +112,52 @@ def from_numpy(ndarray: Array) -> Tensor:
     if dtypes.as_dtype(ndarray.dtype) != ndarray.dtype:
         raise ValueError(f"from_numpy: {ndarray.dtype} has a foreign byte order; use tensor(), which converts")
     return borrow(ndarray)
+
+
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """A tensor that shares the memory of another library's array, by the DLPack protocol.
+
+    Raises
+    ------
+    TypeError
+        If the object does not have the protocol, or the dtype is not supported.
+    BufferError
+        If it does not give its memory away, as a tensor that requires grad.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lite as tl
+    >>> array = np.zeros(2)
+    >>> tl.from_dlpack(array)[0] = 7
+    >>> array
+    array([7., 0.])
+    """
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise TypeError(f"from_dlpack: {type(ext_tensor).__name__} has no __dlpack__(); use tensor() for other data")
+    return from_numpy(np.from_dlpack(ext_tensor))
+
+
+def to_dlpack(tensor: Tensor, *, stream: Any = None, **kwargs: Any) -> Any:
+    """The tensor's memory as a DLPack capsule: what ``Tensor.__dlpack__`` runs.
+
+    Raises
+    ------
+    BufferError
+        If the tensor requires grad, or is a reversed view, which other libraries do not know.
+    """
+    if tensor.requires_grad:
+        raise BufferError("__dlpack__ of a tensor that requires grad: use tensor.detach(), the graph ends there")
+    if stream is not None:
+        raise BufferError("__dlpack__: tensors are on the CPU, which has no streams: leave stream=")
+    if any(step < 0 for step in tensor._array.strides):
+        raise BufferError("__dlpack__ of a reversed view: other libraries do not know negative strides; clone() it")
+    return tensor.numpy().__dlpack__(**kwargs)
+
+
+def dlpack_device(tensor: Tensor) -> tuple[int, int]:
+    """The CPU, as DLPack numbers devices: what ``Tensor.__dlpack_device__`` runs."""
+    return tensor._array.__dlpack_device__()
 
 
 def is_tensor(obj: Any) -> bool:

@@ -55,7 +55,7 @@ def test_backward_may_be_outside_of_the_block_that_recorded():
     x = tl.zeros(2, requires_grad=True)
     with detect(check_nan=False):
         loss = x.sqrt().sum()
-    with detect(), pytest.raises(RuntimeError, match="backward of sqrt: .*loss = x"):
+    with detect(), pytest.raises(RuntimeError, match=r"backward of sqrt: .*loss = x"):
         loss.backward()
 
 

@@ -50,6 +50,7 @@ WITH_INFINITIES = np.array([[0.0, -np.inf, 1.0], [-np.inf, -np.inf, -np.inf], [1
 ROWS = [call(A, 0), call(A, -1), call(A, dim=1), call(CUBE, 1), call(NUMBER, 0), call(EMPTY, 0), call(EMPTY, 1)]
 ROWS += [call(A, 2), call(WITH_INFINITIES, 1), call(WITH_INFINITIES * -1, 1), call(A * 1e4, 1)]
 ROWS_WITH_A_NUMBER = [*ROWS[:-3], call(WITH_INFINITIES[[0, 2, 3]], 1), *ROWS[-2:]]  # deliberate: rows of -inf alone
+NAN_ = np.nan
 NANS = np.where(np.isfinite(WITH_INFINITIES), WITH_INFINITIES, np.nan)
 INDEX = np.array([[0, 2, 2], [1, 1, 0]])
 
@@ -65,7 +66,19 @@ TABLE = {
     ],
     "abs absolute ceil clone cos exp expm1 floor neg negative relu round sigmoid sign": UNARY,
     "sin square tanh softplus reciprocal": UNARY,
-    "log log1p sqrt": UNARY_POSITIVE,
+    "log log1p sqrt log2 log10": UNARY_POSITIVE,
+    "exp2 tan atan arctan sinh cosh asinh arcsinh deg2rad rad2deg sinc trunc fix": UNARY,
+    "asin arcsin acos arccos atanh arctanh": [call(A / 4), call(np.array(0.3)), call(EMPTY), call(POSITIVE - 1)],
+    "acosh arccosh": [call(POSITIVE + 1), call(np.array(1.3)), call(EMPTY), call(MORE_INTS)],
+    "atan2 arctan2": [*BROADCAST, call(INTS, MORE_INTS)],
+    "hypot logaddexp logaddexp2": BROADCAST,
+    "copysign": [*BROADCAST, call(A, 2), call(A, -1.5), call(INTS, MORE_INTS)],
+    "fmax fmin": [*BROADCAST, call(TIES, np.array([1.0, 2.0, 3.0])), call(NANS, NANS[:, ::-1]), call(INTS, MORE_INTS)],
+    "fmod": [call(A, B), call(CUBE, 0.7), call(INTS, MORE_INTS), call(INTS, 2), call(A, 2)],
+    "float_power": [call(POSITIVE, B), call(A, 2), call(INTS, 3), call(INTS, MORE_INTS)],
+    "nan_to_num": [
+        call(NANS), call(A), call(WITH_INFINITIES, 0.5, 7.0, -7.0), call(np.array([NAN_, 1.0]), nan=2.0), call(INTS),
+    ],
     "clamp clip": [
         call(STEPS, -0.5, 0.5), call(STEPS, min=0.0), call(STEPS, max=0), call(STEPS, 1, -1), call(INTS, -1, 2),
         call(STEPS, ROW, None), call(STEPS, COLUMN, ROW), call(STEPS), call(STEPS, max=B), call(INTS, 0.5),
@@ -98,6 +111,20 @@ TABLE = {
     "argmax argmin": [*UNARY, *ONE_DIM, call(DISTINCT), call(INTS)],
     "any all": [*UNARY, *ONE_DIM, *SOME_DIMS, call(MASK), call(MASK, 0), call(MASK[:1])],
     "count_nonzero": [*UNARY, call(INTS, 0), call(MASK, 1), call(CUBE, (0, 1))],
+    "nansum": [*UNARY, *ONE_DIM, call(NANS), call(NANS, 1)],
+    "nanmean": [call(A), call(A, 0), call(NANS[[0, 2, 3]], 1), call(NANS[:, :1], 0, True)],
+    "cumsum cumprod": [
+        call(A, 0), call(A, -1), call(CUBE, 1), call(V, dim=0), call(NUMBER, 0), call(EMPTY, 0), call(EMPTY, 1),
+        call(INTS, 1), call(MASK, 0), call(A, 2), call(np.array([2.0, 0.0, 3.0, 0.0]), 0),
+    ],
+    "diff": [
+        call(A), call(A, 2), call(CUBE, 1, 0), call(A, 1, 0, B, ROW[None]), call(V, append=W), call(MASK), call(INTS),
+        call(NUMBER), call(V, 5), call(A, 0), call(A, 1, 3),
+    ],
+    "trapezoid": [call(A), call(A, B), call(A, ROW), call(A, dx=0.5), call(A, dim=0), call(A, COLUMN[:, 0], dim=0)],
+    "sort argsort": [
+        call(DISTINCT), call(A, 0), call(A, -1, True), call(NUMBER), call(EMPTY), call(INTS), call(A, 2),
+    ],
     # softmax
     "softmax log_softmax": ROWS,
     "logsumexp": [*ROWS_WITH_A_NUMBER, *SOME_DIMS[:2], call(A, 0, True), call(A, (0, 1))],
@@ -117,6 +144,44 @@ TABLE = {
         call(A, B), call(A, B, V[:2]), call(ROW, A, V[:2]),
         call(CUBE, rng.standard_normal((5, 4)), rng.standard_normal(5)), call(A, V), call(V, A), call(A, B, V),
     ],
+    "inner": [call(V, W), call(A, B), call(A, ROW), call(NUMBER, A), call(A, V), call(CUBE, V)],
+    "vdot": [call(V, W), call(V, ROW), call(A, B)],
+    "kron": [call(A, B), call(V, W), call(NUMBER, A)],
+    "tensordot": [
+        call(A, B), call(A, B.T, 1), call(A, B, ([1], [1])), call(CUBE, A, ([0, 1], [0, 1])), call(V, W, 0),
+        call(A, B, 1),
+    ],
+    # matrices
+    "diagonal": [
+        call(A), call(A, 1), call(A, -1), call(CUBE, 0, 1, 2), call(CUBE, 1, -1, 0), call(A, 5), call(V),
+        call(A, 0, 0, 0),
+    ],
+    "diag": [call(A), call(A, 1), call(V), call(V, 2), call(ROW, -1), call(CUBE), call(NUMBER)],
+    "diagflat": [call(A), call(V, 1), call(NUMBER)],
+    "trace": [call(A), call(INTS), call(CUBE)],
+    "tril triu": [call(A), call(A, 1), call(CUBE, -1), call(INTS), call(EMPTY), call(V)],
+    # rearranged
+    "flip": [call(A, (0,)), call(A, (0, -1)), call(CUBE, [1]), call(EMPTY, (0,)), call(A, (2,)), call(A, (0, 0))],
+    "fliplr flipud": [call(A), call(CUBE), call(NUMBER)],
+    "roll": [
+        call(A, 1), call(A, 2, 1), call(A, (1, -1), (0, 1)), call(CUBE, -5, 2), call(EMPTY, 1, 0), call(A, 1, 2),
+        call(A, (1, 2), 0),
+    ],
+    "rot90": [call(A), call(A, 2), call(A, -1), call(CUBE, 1, (1, 2)), call(A, 4)],
+    "tile": [call(A, (2,)), call(A, (2, 1, 3)), call(NUMBER, (3,)), call(V, (2, 2)), call(A, ())],
+    "repeat_interleave": [
+        call(A, 2), call(A, 3, 1), call(A, np.array([1, 2]), 0), call(A, np.array([1, 2]), 1), call(A, 2, 2),
+    ],
+    # several
+    "atleast_1d atleast_2d atleast_3d": [call(NUMBER), call(V), call(A), call(CUBE), call([NUMBER, A])],
+    "hstack vstack dstack column_stack": [
+        call([A, B]), call((A, B)), call([V, W]), call([A, ROW]), call([NUMBER, NUMBER]),
+    ],
+    "tensor_split": [
+        call(V, 3), call(A, 2, 1), call(CUBE, [1, 3], 2), call(V, 6), call(V, 0), call(A, 2, 2), call(V, (1, 9)),
+    ],
+    "meshgrid": [call(V, ROW), call(V, ROW, indexing="xy"), call(NUMBER, V), call(A)],
+    "broadcast_tensors": [call(A, ROW), call(COLUMN, ROW), call(NUMBER), call(A, V)],
     # shapes
     "reshape": [
         call(A, (3, 2)), call(A, (-1,)), call(A, [3, -1]), call(A, (1, 6, 1)), call(A, (4,)), call(EMPTY, (0,)),
@@ -181,6 +246,10 @@ TABLE = {
     "pow_": [call(POSITIVE, B), call(A, 2), call(A, 3)],
     "floor_divide_ remainder_": [call(A, B), call(A, 0.7), call(INTS, 2)],
     "clamp_": [call(STEPS, -0.5, 0.5), call(STEPS, min=0.0), call(STEPS, max=ROW)],
+    "abs_ ceil_ exp_ floor_ neg_ relu_ sigmoid_ square_ tanh_": [call(A), call(STEPS)],
+    "round_": [call(A)],
+    "log_ sqrt_ reciprocal_": [call(POSITIVE)],
+    "masked_fill_": [call(A, MASK, 2.5), call(A, MASK[0], -np.inf), call(A, MASK, NUMBER), call(INTS, MASK, 7)],
     "copy_": [call(A, B), call(A, ROW), call(A, INTS), call(ROW, A)],
     "fill_": [call(A, 2.5), call(A, NUMBER), call(INTS, 2), call(A, ROW)],
     "zero_": [call(A), call(INTS)],
@@ -193,10 +262,10 @@ CASES = {name: cases for names, cases in TABLE.items() for name in names.split()
 
 ELSEWHERE = {
     "test_conformance_dtypes": "promote_types result_type",
-    "test_conformance_creation": "tensor as_tensor from_numpy is_tensor zeros ones empty full arange linspace eye "
+    "test_conformance_creation, test_conversions": "tensor as_tensor from_numpy from_dlpack is_tensor zeros ones empty full arange linspace eye "
     "zeros_like ones_like empty_like full_like rand randn randint randperm rand_like randn_like normal bernoulli "
-    "manual_seed seed initial_seed Generator normal_ uniform_",
-    "the tests of autograd": "Tensor no_grad enable_grad set_grad_enabled is_grad_enabled backward",
+    "manual_seed seed initial_seed Generator normal_ uniform_ bernoulli_",
+    "the tests of autograd": "Tensor no_grad enable_grad set_grad_enabled is_grad_enabled inference_mode backward",
 }
 
 STEPWISE = {"floor_divide", "floor_divide_"}  # where PyTorch has no derivative
@@ -280,6 +349,7 @@ def test_every_method_is_one_of_pytorch():
 EDGES = np.array([0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e4, -1e4, 1e-30, 88.0, -88.0, np.inf, -np.inf])
 NAN = np.array([np.nan, 0.0, 1.0])
 ONE_INPUT = (
+    "acos acosh asin asinh atan atanh cosh deg2rad exp2 log10 log2 rad2deg sinc sinh tan trunc "
     "abs ceil clone cos exp expm1 floor log log1p neg reciprocal relu round sigmoid sign sin softplus sqrt square tanh"
 )
 TWO_INPUTS = "add sub mul div maximum minimum pow remainder floor_divide eq ne lt le gt ge"

@@ -1,7 +1,5 @@
 """The page of results, from rows of several seeds."""
 
-import json
-
 import pytest
 
 pytest.importorskip("matplotlib")
@@ -79,11 +77,12 @@ def test_a_run_of_one_document_leaves_the_others(tmp_path):
     assert "0.900" not in page
     assert page.index("Document 000") < page.index("Document 001")
     assert "moons" in page
-    kept = json.loads((tmp_path / "results.json").read_text())
+    kept = results.kept(tmp_path)
+    assert list(kept) == ["000", "001"]
     assert kept["000"]["models"]["blobs"]["runs"][0]["scores"] == {"test": 0.8, "epochs": 10}
 
 
 def test_the_committed_page_is_the_one_of_the_committed_scores():
-    documents = json.loads((results.FOLDER / "results.json").read_text())
+    documents = results.kept()
     assert (results.FOLDER / "results.md").read_text() == results.render(documents)
     assert list(documents) == ["000", "001", "002", "003", "004"]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite._names import no_attribute
 from tinygrad_lite.autograd.hooks import Hook, Hooks, RemovableHandle, register
 from tinygrad_lite.autograd.modes import silently, thread
 from tinygrad_lite.autograd.numpy_functions import CHANGING, INSTEAD, NEEDS_NO_DERIVATIVE
@@ -262,13 +261,6 @@ class Tensor(TensorMethods):
 
     # ---- Python
 
-    if not TYPE_CHECKING:  # to mypy a misspelt name stays an error
-
-        def __getattr__(self, name):
-            if hasattr(type(self), name):  # a property of a subclass that failed: its own error
-                return object.__getattribute__(self, name)
-            raise no_attribute(self, "torch.Tensor", name)
-
     def __len__(self) -> int:
         if self._array.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
@@ -331,8 +323,13 @@ class Tensor(TensorMethods):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
-        if method == "at":
+        if method == "at" and isinstance(inputs[0], Tensor):
             raise _changes(f"{ufunc.__name__}.at")
+        if out is not None and out[0] is inputs[0] and not isinstance(out[0], Tensor):
+            raise TypeError(
+                f"np.{ufunc.__name__} would put a tensor's values into an array in place: write a = a + tensor, "
+                "or use tensor.detach().numpy()"
+            )
         call = NUMPY.get(ufunc if method == "__call__" else (ufunc, method))
         result = call(*inputs, **kwargs) if call else _plain(function, inputs, kwargs)
         if out is None:
@@ -345,7 +342,7 @@ class Tensor(TensorMethods):
         self, function: Callable[..., Any], types: Sequence[type], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Any:
         out = kwargs.pop("out", None)
-        if function in CHANGING:
+        if function in CHANGING and isinstance(args[0] if args else None, Tensor):
             raise _changes(function.__name__)
         call = NUMPY.get(function)
         result = call(*args, **kwargs) if call else _plain(function, args, kwargs)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from tinygrad_lite._names import no_attribute
+from tinygrad_lite._names import refuse_missing
 from tinygrad_lite.autograd.anomaly import locate
 from tinygrad_lite.autograd.hooks import Hook, RemovableHandle
 from tinygrad_lite.autograd.modes import thread
@@ -96,13 +96,6 @@ class Module:
             raise
         finally:
             running.pop()
-
-    if not TYPE_CHECKING:  # to mypy a misspelt name stays an error
-
-        def __getattr__(self, name):
-            if hasattr(type(self), name):  # a property that failed: its own error
-                return object.__getattribute__(self, name)
-            raise no_attribute(self, "torch.nn.Module", name)
 
     # ---- registration
 
@@ -544,3 +537,6 @@ def _mismatch(name: str, own: Any, value: Any) -> str:
     return (
         "" if value.shape == own.shape else f"size mismatch: {name} is {own.shape} here and {value.shape} in the state"
     )
+
+
+refuse_missing(Module, "torch.nn.Module")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lite.autograd.primitive import primitive
-from tinygrad_lite.autograd.tensor import Tensor
+from tinygrad_lite.autograd.tensor import NUMPY, Tensor
 from tinygrad_lite.dtypes import check_number, result_type
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "div",
     "divide",
     "floor_divide",
+    "fmod",
     "mul",
     "multiply",
     "neg",
@@ -188,6 +189,37 @@ def _(g, out, x, y):
     return -g * np.floor_divide(x, y)
 
 
+NUMPY[np.divmod] = lambda x, y: (floor_divide(x, y), remainder(x, y))
+
+
+@primitive(np.fmod, saves="input other", casts="common")
+def fmod(input: Any, other: Any) -> Tensor:
+    """The rest of ``input / other``, with the sign of ``input``.
+
+    Raises
+    ------
+    RuntimeError
+        For an integer divided by zero.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.fmod(tl.tensor([5.0, -5.0]), 3)
+    tensor([ 2., -2.])
+    """
+    return _whole(np.fmod, input, other)
+
+
+@fmod.vjp(0)
+def _(g, out, x, y):
+    return g
+
+
+@fmod.vjp(1)
+def _(g, out, x, y):
+    return -g * np.trunc(x / y)
+
+
 @primitive(np.negative, casts="common")
 def neg(input: Any) -> Tensor:
     """``-input``; bools have no negative.
@@ -209,7 +241,7 @@ def _(g, out, x):
     return -g
 
 
-@primitive(np.positive, np.copy, casts="common")
+@primitive(np.positive, np.conjugate, np.copy, casts="common")
 def clone(input: Any) -> Any:
     """A copy in memory of its own, through which gradients flow.
 

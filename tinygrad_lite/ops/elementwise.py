@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import as_operand, convert, to_result_type
-from tinygrad_lite.autograd.tensor import Tensor
+from tinygrad_lite.autograd.tensor import NUMPY, Tensor
 from tinygrad_lite.dtypes import check_number, result_type
 
 __all__ = [
@@ -22,14 +22,19 @@ __all__ = [
     "ceil",
     "clamp",
     "clip",
+    "copysign",
     "cos",
     "exp",
     "expm1",
+    "fix",
     "floor",
+    "fmax",
+    "fmin",
     "log",
     "log1p",
     "maximum",
     "minimum",
+    "nan_to_num",
     "relu",
     "round",
     "sigmoid",
@@ -37,6 +42,7 @@ __all__ = [
     "sin",
     "softplus",
     "tanh",
+    "trunc",
     "where",
 ]
 
@@ -204,7 +210,7 @@ def _(g, out, x, gate):
 
 @primitive(saves="out", casts="common")
 def relu(input: Any) -> Tensor:
-    """``max(input, 0)`` (document 001); the derivative at 0 is 0, as in PyTorch, and so it is at nan.
+    """``max(input, 0)`` (document 001); the derivative at 0 is 0 and at nan 1, as in PyTorch.
 
     Raises
     ------
@@ -312,6 +318,75 @@ def _(g, out, x, y):
     return np.where(x == y, g / 2, np.where(y > x, 0, g))
 
 
+@primitive(np.fmax, saves="input other", casts="common")
+def fmax(input: Any, other: Any) -> Tensor:
+    """The larger of two, or the one that is not nan; of equal elements the first gets the gradient.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.fmax(tl.tensor([1.0, tl.nan]), tl.tensor([3.0, 2.0]))
+    tensor([3., 2.])
+    """
+    return np.fmax(input, other)
+
+
+@fmax.vjp(0)
+def _(g, out, x, y):
+    return np.where((x >= y) | np.isnan(y), g, 0)
+
+
+@fmax.vjp(1)
+def _(g, out, x, y):
+    return np.where((x >= y) | np.isnan(y), 0, g)
+
+
+@primitive(np.fmin, saves="input other", casts="common")
+def fmin(input: Any, other: Any) -> Tensor:
+    """The smaller of two, or the one that is not nan; of equal elements the first gets the gradient.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.fmin(tl.tensor([1.0, tl.nan]), tl.tensor([3.0, 2.0]))
+    tensor([1., 2.])
+    """
+    return np.fmin(input, other)
+
+
+@fmin.vjp(0)
+def _(g, out, x, y):
+    return np.where((x <= y) | np.isnan(y), g, 0)
+
+
+@fmin.vjp(1)
+def _(g, out, x, y):
+    return np.where((x <= y) | np.isnan(y), 0, g)
+
+
+@primitive(np.copysign, saves="input other", casts="float")
+def copysign(input: Any, other: Any) -> Tensor:
+    """The size of ``input`` with the sign of ``other``, also of -0.0.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.copysign(tl.tensor([1.0, -2.0]), tl.tensor([-1.0, -1.0]))
+    tensor([-1., -2.])
+    """
+    return np.copysign(input, other)
+
+
+@copysign.vjp(0)
+def _(g, out, x, y):
+    return g * np.sign(x) * np.copysign(1, y)
+
+
+@copysign.vjp(1)
+def _(g, out, x, y):
+    return g * 0
+
+
 @primitive(saves="condition")
 def _where(condition, input, other):
     return np.where(condition, input, other)
@@ -407,6 +482,44 @@ def _np_clip(a, a_min=None, a_max=None, *, min=None, max=None):
     return clamp(a, a_min if min is None else min, a_max if max is None else max)
 
 
+@primitive(saves="input", casts="common")
+def _nan_to_num(input, *, nan, posinf, neginf):
+    return np.nan_to_num(input, nan=nan, posinf=posinf, neginf=neginf)
+
+
+@_nan_to_num.vjp(0)
+def _(g, out, x, nan, posinf, neginf):
+    return np.where(np.isfinite(x), g, 0)
+
+
+def nan_to_num(input: Any, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """Numbers for nan and the infinities, through which no gradient flows.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape.
+    nan : number
+        What replaces nan.
+    posinf, neginf : number, optional
+        What replaces inf and -inf; by default the largest and the smallest number of the dtype.
+
+    Examples
+    --------
+    >>> import tinygrad_lite as tl
+    >>> tl.nan_to_num(tl.tensor([1.0, tl.nan, tl.inf]), posinf=9)
+    tensor([1., 0., 9.])
+    """
+    return _nan_to_num(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+
+
+@implements(np.nan_to_num)
+def _np_nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    if not copy:
+        raise TypeError("np.nan_to_num of a tensor: copy=False would change it unnoticed; leave it out")
+    return nan_to_num(x, nan, posinf, neginf)
+
+
 def _step(numpy_function, name, meaning, example):
     """A function that is constant almost everywhere: its derivative is 0."""
 
@@ -430,6 +543,25 @@ def _step(numpy_function, name, meaning, example):
 floor = _step(np.floor, "floor", "The next integer below", "tensor([-2.,  0.,  2.])")
 ceil = _step(np.ceil, "ceil", "The next integer above", "tensor([-1.,  0.,  3.])")
 round = _step(np.rint, "round", "The nearest integer, halves to even", "tensor([-2.,  0.,  2.])")
+trunc = _step(np.trunc, "trunc", "The next integer towards 0", "tensor([-1.,  0.,  2.])")
+
+
+@implements(np.round, np.around)
+def _np_round(a, decimals=0):
+    return round(a) if decimals == 0 else round(a * 10**decimals) / 10**decimals
+
+
+@implements(np.fabs)
+def _np_fabs(x):
+    return abs(x if x.dtype.kind == "f" else convert(x, dtype=np.dtype(np.float32)))
+
+
+@implements(np.real, np.real_if_close)
+def _np_real(val):
+    return val
+
+
+NUMPY[np.fix] = trunc
 
 
 @primitive(np.sign, casts="common")
@@ -452,4 +584,4 @@ def _(g, out, x):
 
 # ---- PyTorch's second names
 
-absolute, clip = abs, clamp
+absolute, clip, fix = abs, clamp, trunc

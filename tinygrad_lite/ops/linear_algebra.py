@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import NUMPY, Tensor, borrow
@@ -92,7 +93,7 @@ def _operands(name: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
         operands.append(operand if isinstance(operand, Tensor) else borrow(operand))
     x, y = operands
     if x.dtype != y.dtype:
-        wider = np.result_type(x.dtype, y.dtype)
+        wider = dtypes.promote_types(x.dtype, y.dtype)
         raise RuntimeError(f"{name}: {x.dtype} and {y.dtype} must be the same dtype: convert one with .to(tl.{wider})")
     return x, y
 
@@ -329,7 +330,8 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Tensor:
     sizes = [tuple(t.shape[d] for d in dims) for t, dims in zip((x, y), kept, strict=True)]
     rows = np.reshape(np.transpose(x, kept[0] + summed[0]), (math.prod(sizes[0]), size))
     columns = np.reshape(np.transpose(y, summed[1] + kept[1]), (size, math.prod(sizes[1])))
-    return np.reshape(_matmul(rows, columns), sizes[0] + sizes[1])
+    product: Any = np.reshape(_matmul(rows, columns), sizes[0] + sizes[1])
+    return product
 
 
 def kron(input: Any, other: Any) -> Tensor:
@@ -341,13 +343,13 @@ def kron(input: Any, other: Any) -> Tensor:
     >>> tl.kron(tl.tensor([1, 10]), tl.tensor([1, 2]))
     tensor([ 1,  2, 10, 20])
     """
-    x, y = as_tensors([input, other])
-    ndim = max(x.ndim, y.ndim)
-    first, second = ((1,) * (ndim - t.ndim) + t.shape for t in (x, y))
-    products = np.reshape(x, [size for n in first for size in (n, 1)]) * np.reshape(
-        y, [size for n in second for size in (1, n)]
-    )
-    return np.reshape(products, [n * m for n, m in zip(first, second, strict=True)])
+    operands: list[Any] = as_tensors([input, other])
+    ndim = max(operand.ndim for operand in operands)
+    first, second = ((1,) * (ndim - operand.ndim) + operand.shape for operand in operands)
+    x = np.reshape(operands[0], [size for n in first for size in (n, 1)])
+    y = np.reshape(operands[1], [size for n in second for size in (1, n)])
+    product: Any = np.reshape(x * y, [n * m for n, m in zip(first, second, strict=True)])
+    return product
 
 
 # ---- in NumPy's spellings
@@ -418,7 +420,8 @@ def _np_matrix_power(a, n):
 def _np_cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
         axisa = axisb = axisc = axis
-    x, y = (np.moveaxis(t, dim, -1) for t, dim in zip(as_tensors([a, b]), (axisa, axisb), strict=True))
+    operands: list[Any] = as_tensors([a, b])
+    x, y = (np.moveaxis(t, dim, -1) for t, dim in zip(operands, (axisa, axisb), strict=True))
     if x.shape[-1] != 3 or y.shape[-1] != 3:
         raise ValueError(f"np.cross of tensors: expected vectors of 3 elements, not of {x.shape[-1]} and {y.shape[-1]}")
     later, last = [1, 2, 0], [2, 0, 1]

@@ -251,7 +251,7 @@ def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Any, reduction: s
     if target.shape != input.shape:
         raise RuntimeError(
             f"cross_entropy: target probabilities {target.shape} need the shape of the logits {input.shape}; "
-            "class indices must be int64"
+            "class indices are int64, convert them with .long()"
         )
     class_dim = 0 if input.ndim == 1 else 1
     classes = input.shape[class_dim]
@@ -280,18 +280,16 @@ def _check_weight(name: str, weight: Any, classes: int) -> None:
 
 def _by_row(name: str, input: Any, target: Any, weight: Any) -> tuple[Any, Any]:
     """Logits as (samples, classes) and labels as (samples,), all shapes and dtypes checked."""
-    if not isinstance(target, Tensor):
-        raise TypeError(f"{name}: the target must be a Tensor, not {type(target).__name__}; use tl.tensor(target)")
+    for role, value in (("input", input), ("target", target)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: the {role} must be a Tensor, not {type(value).__name__}; use tl.tensor({role})")
     if target.dtype != dtypes.int64:
         raise RuntimeError(f"{name}: class indices must be int64, not {target.dtype}; convert with .long()")
     if input.ndim == 0:
         raise ValueError(f"{name}: the input needs a dimension of classes, got a 0-d tensor")
     expected = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
     if target.shape != expected:
-        raise ValueError(
-            f"{name}: target of shape {target.shape} for an input of shape {input.shape}: expected {expected}, "
-            "one class index per sample"
-        )
+        raise _wrong_shape(name, input, target, expected)
     if weight is not None:
         _check_weight(name, weight, input.shape[min(input.ndim - 1, 1)])
     if input.ndim == 1:
@@ -299,3 +297,15 @@ def _by_row(name: str, input: Any, target: Any, weight: Any) -> tuple[Any, Any]:
     if input.ndim == 2:
         return input, target
     return np.reshape(np.moveaxis(input, 1, -1), (-1, input.shape[1])), np.reshape(target, (-1,))
+
+
+def _wrong_shape(name: str, input: Tensor, target: Tensor, expected: tuple[int, ...]) -> Exception:
+    message = (
+        f"{name}: target of shape {target.shape} for an input of shape {input.shape}: expected {expected}, "
+        "one class index per sample"
+    )
+    if target.shape == input.shape:
+        message += f"; if the target is one-hot, use target.argmax({min(input.ndim - 1, 1)})"
+    elif target.numel() == math.prod(expected):
+        message += f"; use target.reshape{expected}"
+    return (ValueError if target.ndim == len(expected) else RuntimeError)(message)

@@ -52,6 +52,10 @@ class Optimizer:
     def __init__(self, params: Parameters, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes an iterable of Tensors, not a single one: write [tensor]")
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"an optimizer takes an iterable of Tensors, not a {type(params).__name__}: write model.parameters()"
+            )
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[ParameterGroup] = []
