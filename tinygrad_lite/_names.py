@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -33,7 +33,7 @@ def refuse_missing(kind: type, namespace: str) -> None:
     for name in torch_names()[namespace]:
         if not hasattr(kind, name):
             setattr(kind, name, _NotHere(namespace, name))
-    every = kind.__dir__
+    every: Callable[[Any], Iterable[str]] = kind.__dir__  # type: ignore[assignment]
 
     def without_refusals(self: Any) -> list[str]:
         return [name for name in every(self) if not isinstance(inspect.getattr_static(self, name, None), _NotHere)]
