@@ -1,40 +1,22 @@
-"""Functions that take functions: derivatives and mapping over a dimension, as ``torch.func``.
-
-They can be nested in any order. Arguments may be nested tuples, lists and dicts of Tensors, as the parameters
-that :func:`functional_call` takes. The ``grad`` of leaves stays as it is. A result can be differentiated
-again where it depends on tensors that require grad, and is an ordinary tensor otherwise.
-"""
+"""Derivatives of functions, of any order and in any direction."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import _names
 from tinygrad_lite.autograd.boundary import Boundary, depends_on_leaves, pull_back, zeros_like
 from tinygrad_lite.autograd.functional import stacked
 from tinygrad_lite.autograd.modes import enable_grad, is_grad_enabled
-from tinygrad_lite.autograd.tensor import Tensor, as_array, wrap
+from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves, rebuild, same_structure
-from tinygrad_lite.nn.module import Module
-from tinygrad_lite.ops.shape import movedim, split, stack, unbind
-from tinygrad_lite.random import default_generator
+from tinygrad_lite.func.mapping import check_randomness
+from tinygrad_lite.ops.shape import movedim
 
-__all__ = [
-    "functional_call",
-    "grad",
-    "grad_and_value",
-    "hessian",
-    "jacfwd",
-    "jacrev",
-    "jvp",
-    "value_and_grad",
-    "vjp",
-    "vmap",
-]
+__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "value_and_grad", "vjp"]
 
 Function = Callable[..., Any]
 Argnums = int | tuple[int, ...]
@@ -275,7 +257,7 @@ def jacfwd(func: Function, argnums: Argnums = 0, has_aux: bool = False, *, rando
     tensor([[2., 0.],
             [0., 4.]])
     """
-    _check_randomness(randomness)
+    check_randomness(randomness)
 
     @functools.wraps(func)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
@@ -420,201 +402,3 @@ def _side_by_side(parts: Sequence[Tensor], outer: Tensor, inner: Tensor) -> Tens
     if not parts:
         return wrap(np.zeros(outer.shape + inner.shape, inner.dtype))
     return stacked(parts, outer.shape)
-
-
-# ---- mapping over a dimension
-
-
-def vmap(
-    func: Function,
-    in_dims: Any = 0,
-    out_dims: Any = 0,
-    randomness: str = "error",
-    *,
-    chunk_size: int | None = None,  # noqa: ARG001 - PyTorch's
-) -> Function:
-    """The function that maps ``func`` over a dimension of its arguments, and stacks the results.
-
-    It loops: the results are PyTorch's, the speed is that of the loop.
-
-    Parameters
-    ----------
-    func : callable
-        Works on single examples; returns Tensors.
-    in_dims : int, None or nested tuple
-        The dimension of each argument to map over; None for one that stays whole.
-    out_dims : int, None or tuple
-        Where the new dimension goes in each output; None for an output that is the same for all.
-    randomness : {"error", "different", "same"}
-        Whether drawing random numbers raises, gives each example others, or the same.
-    chunk_size : int, optional
-        Accepted; the examples are taken one by one.
-
-    Examples
-    --------
-    >>> import tinygrad_lite as tl
-    >>> weight, rows = tl.tensor([1.0, 2.0]), tl.tensor([[1.0, 1.0], [3.0, 0.0]])
-    >>> tl.func.vmap(tl.dot, in_dims=(None, 0))(weight, rows)
-    tensor([3., 3.])
-    """
-    _check_randomness(randomness)
-
-    @functools.wraps(func)
-    def mapped(*args: Any, **kwargs: Any) -> Any:
-        if not args:
-            raise ValueError("vmap: there is no positional argument to map over")
-        if in_dims is None:
-            raise ValueError("vmap: in_dims=None maps over nothing")
-        dims = _spread(in_dims, args, "in_dims")
-        values = leaves(args)
-        parts = [_parts(value, dim) for value, dim in zip(values, dims, strict=True)]
-        sizes = {len(part) for part in parts if part is not None}
-        if len(sizes) != 1:
-            problem = f"different sizes {sorted(sizes)}" if sizes else "no argument"
-            raise ValueError(f"vmap: {problem} to map over: in_dims={in_dims}")
-        (size,) = sizes
-        start, results = default_generator.get_state(), []
-        for number in range(max(size, 1)):  # of no examples: one of zeros says what the results look like
-            if randomness == "same":
-                default_generator.set_state(start)
-            chosen = [_example(*one, number) for one in zip(values, parts, dims, strict=True)]
-            results.append(func(*rebuild(args, chosen), **kwargs))
-            if randomness == "error" and default_generator.get_state() != start:
-                raise RuntimeError('vmap: random numbers were drawn: say randomness="different" or "same"')
-        return _joined(results, size, out_dims)
-
-    return mapped
-
-
-def _check_randomness(randomness: str) -> None:
-    if randomness not in ("error", "different", "same"):
-        raise RuntimeError(f'randomness must be "error", "different" or "same", not {randomness!r}')
-
-
-def _spread(dims: Any, tree: Any, name: str) -> list[int | None]:
-    """One dimension for each leaf: an int or None stands for all leaves below it."""
-    if dims is None or isinstance(dims, int):
-        return [dims] * len(leaves(tree))
-    if isinstance(dims, dict) and isinstance(tree, dict) and dims.keys() == tree.keys():
-        return [dim for key in tree for dim in _spread(dims[key], tree[key], name)]
-    if isinstance(dims, (list, tuple)) and isinstance(tree, (list, tuple)) and len(dims) == len(tree):
-        return [dim for one, below in zip(dims, tree, strict=True) for dim in _spread(one, below, name)]
-    raise ValueError(f"vmap: {name}={dims} does not fit what it is for, which is nested otherwise")
-
-
-def _parts(value: Any, dim: int | None) -> tuple[Tensor, ...] | None:
-    """The examples along a dimension; None for an argument that stays whole."""
-    if dim is None:
-        return None
-    if not isinstance(value, Tensor):
-        raise ValueError(f"vmap: in_dims is {dim} for a {type(value).__name__}: only Tensors are mapped over, use None")
-    if not -value.ndim <= dim < value.ndim:
-        raise ValueError(f"vmap: in_dims is {dim} for a tensor of shape {value.shape}, which has no such dimension")
-    return unbind(value, dim)
-
-
-def _example(value: Any, parts: tuple[Tensor, ...] | None, dim: int | None, number: int) -> Any:
-    if parts is None or dim is None:
-        return value
-    return parts[number] if parts else wrap(np.zeros(np.delete(value.shape, dim).tolist(), value.dtype))
-
-
-def _joined(results: Sequence[Any], size: int, out_dims: Any) -> Any:
-    """The results of all examples, stacked leaf by leaf."""
-    dims = _spread(out_dims, results[0], "out_dims")
-    columns = zip(*(leaves(result) for result in results), strict=True)
-    return rebuild(results[0], [_stacked_along(dim, column, size) for dim, column in zip(dims, columns, strict=True)])
-
-
-def _stacked_along(dim: int | None, column: Sequence[Any], size: int) -> Any:
-    first = column[0]
-    if dim is None:
-        if any(other is not first and not np.array_equal(as_array(other), as_array(first)) for other in column):
-            raise ValueError("vmap: out_dims is None for an output that is not the same for all examples")
-        return first
-    if not isinstance(first, Tensor):
-        raise ValueError(f"vmap: the function must return Tensors, not {type(first).__name__}")
-    if not -first.ndim - 1 <= dim <= first.ndim:
-        raise IndexError(f"vmap: out_dims is {dim}, but with the new dimension the output has only {first.ndim + 1}")
-    stacked_examples = stack(column, dim)
-    return stacked_examples if size else split(stacked_examples, [0, 1], dim)[0]
-
-
-# ---- modules as functions
-
-
-def functional_call(
-    module: Module,
-    parameter_and_buffer_dicts: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]],
-    args: Any = None,
-    kwargs: dict[str, Any] | None = None,
-    *,
-    tie_weights: bool = True,
-    strict: bool = False,
-) -> Any:
-    """Call a module with other tensors in the place of its parameters and buffers, which stay as they are.
-
-    Parameters
-    ----------
-    module : Module
-        What is called.
-    parameter_and_buffer_dicts : dict, or sequence of dict
-        Tensors by dotted name; those not named are the module's own.
-    args, kwargs
-        The arguments; one that is not a tuple is the only one.
-    tie_weights : bool
-        Whether a tensor that is shared between places is replaced in all of them.
-    strict : bool
-        Whether every parameter and buffer must be named.
-
-    Raises
-    ------
-    RuntimeError
-        For a name that the module does not have; while ``strict``, for one that is missing.
-
-    Examples
-    --------
-    >>> import tinygrad_lite as tl
-    >>> layer = tl.nn.Linear(2, 1)
-    >>> zeros = {name: tl.zeros_like(tensor) for name, tensor in layer.named_parameters()}
-    >>> tl.func.functional_call(layer, zeros, tl.ones(2))
-    tensor([0.])
-    """
-    dicts = (
-        [parameter_and_buffer_dicts] if isinstance(parameter_and_buffer_dicts, Mapping) else parameter_and_buffer_dicts
-    )
-    given = {name: tensor for one in dicts for name, tensor in one.items()}
-    places = _tensor_places(module)
-    _check_names(given, places, strict)
-    own = {place: vars(place[0])[place[1]] for place in places.values()}
-    replaced = {id(own[places[name]]): tensor for name, tensor in given.items()} if tie_weights else {}
-    new = {place: replaced[id(tensor)] for place, tensor in own.items() if id(tensor) in replaced}
-    new |= {places[name]: tensor for name, tensor in given.items()}
-    try:
-        for (owner, name), tensor in new.items():
-            vars(owner)[name] = tensor
-        return module(*(() if args is None else args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
-    finally:
-        for (owner, name), tensor in own.items():
-            vars(owner)[name] = tensor
-
-
-def _tensor_places(module: Module) -> dict[str, tuple[Module, str]]:
-    """The module and attribute that hold each parameter and buffer, by dotted name."""
-    return {
-        f"{path}.{name}" if path else name: (owner, name)
-        for path, owner in module.named_modules(remove_duplicate=False)
-        for named in (owner.named_parameters(recurse=False), owner.named_buffers(recurse=False))
-        for name, _ in named
-    }
-
-
-def _check_names(given: Mapping[str, Tensor], places: Mapping[str, Any], strict: bool) -> None:
-    unknown = sorted(given.keys() - places.keys())
-    missing = sorted(places.keys() - given.keys()) if strict else []
-    if unknown or missing:
-        problem = f"unknown: {unknown}" if unknown else f"missing, and strict=True: {missing}"
-        raise RuntimeError(f"functional_call: names of parameters and buffers {problem}; there are {sorted(places)}")
-
-
-_names.explain_missing(__name__)
