@@ -80,7 +80,7 @@ def conclude(lessons: Sequence[Lesson], options: argparse.Namespace, problem: st
     report.write(page, lessons, note)
     print(f"Figures and table: {page}")
     if options.full:
-        print(f"Results of all seeds: {results.update(lessons)}")
+        print(f"Results of all seeds: {results.update(lessons, results.FOLDER)}")
     return rows
 
 

@@ -32,7 +32,7 @@ The files in [results/](results/) have every score of every seed.
 """
 
 
-def update(lessons: Sequence[Lesson], folder: Path = FOLDER) -> Path:
+def update(lessons: Sequence[Lesson], folder: Path) -> Path:
     """Keep the scores of these lessons' documents, and write ``results.md`` anew; returns its path."""
     for number, document in collect(lessons).items():
         with whole(folder / "results" / f"{number}.json") as file:
@@ -43,7 +43,7 @@ def update(lessons: Sequence[Lesson], folder: Path = FOLDER) -> Path:
     return page
 
 
-def kept(folder: Path = FOLDER) -> Documents:
+def kept(folder: Path) -> Documents:
     """The scores of every document that was run."""
     files = sorted((folder / "results").glob("*.json"))
     return {file.stem: json.loads(file.read_text()) for file in files}

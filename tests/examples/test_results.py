@@ -83,6 +83,6 @@ def test_a_run_of_one_document_leaves_the_others(tmp_path):
 
 
 def test_the_committed_page_is_the_one_of_the_committed_scores():
-    documents = results.kept()
+    documents = results.kept(results.FOLDER)
     assert (results.FOLDER / "results.md").read_text() == results.render(documents)
     assert list(documents) == ["000", "001", "002", "003", "004"]

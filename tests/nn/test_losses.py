@@ -224,7 +224,7 @@ def test_unknown_reductions_are_refused_by_functions(loss):
         ([0, -1], IndexError, "-1"),
         ([0.0, 1.0], RuntimeError, "int64"),
         ([0, 1, 2], ValueError, r"\(3,\)"),
-        ([[0], [1]], ValueError, r"\(2, 1\)"),
+        ([[0], [1]], RuntimeError, r"\(2, 1\)"),
     ],
 )
 def test_class_losses_refuse_wrong_labels(criterion, target, error, message):
