@@ -22,13 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     options = parse(arguments)
     tasks = schedule.plan(options.only, options.seed, options.data, effort(options), options.out)
     done: dict[schedule.Task, Lesson] = {}
-    problem = None
+    problem: BaseException | None = None
     try:
         done.update(schedule.perform(tasks, options.jobs))
-    except KeyboardInterrupt:
-        problem = "interrupted"
-    except OSError as error:
-        problem = str(error)
+    except (KeyboardInterrupt, Exception) as error:
+        problem = error
     return conclude([done[task] for task in tasks if task in done], options, problem)
 
 
@@ -45,6 +43,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=schedule.cores(), help="experiments at once; default: the cores")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where figures go; default out")
     options = parser.parse_args(arguments)
+    options.only = list(dict.fromkeys(options.only))
     if options.full and options.data is None:
         parser.error("--full needs the real files: --data DIR")
     if options.data is not None and not options.data.is_dir():
@@ -65,7 +64,7 @@ def effort(options: argparse.Namespace) -> Effort:
     return "quick" if options.quick or options.data is None else "data"
 
 
-def conclude(lessons: Sequence[Lesson], options: argparse.Namespace, problem: str | None) -> list[Row]:
+def conclude(lessons: Sequence[Lesson], options: argparse.Namespace, problem: BaseException | None) -> list[Row]:
     """Show the table and write the pages; a run that was stopped shows what it has, and says so."""
     rows = [row for lesson in lessons for row in lesson.rows]
     show(rows)
@@ -74,8 +73,10 @@ def conclude(lessons: Sequence[Lesson], options: argparse.Namespace, problem: st
     )
     if note:
         print(note)
+    if isinstance(problem, (KeyboardInterrupt, OSError, ValueError)):
+        raise SystemExit(f"stopped before the end: {str(problem) or 'interrupted'}")
     if problem is not None:
-        raise SystemExit(f"stopped before the end: {problem}")
+        raise problem
     page = options.out / "report.html"
     report.write(page, lessons, note)
     print(f"Figures and table: {page}")

@@ -9,6 +9,7 @@ import pkgutil
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -72,7 +73,8 @@ def perform(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Lesson]]:
     for line in range(jobs):
         lines.put(line)
     with ProcessPoolExecutor(jobs, context, _begin_worker, (lines, context.RLock())) as pool:
-        futures = {pool.submit(study, task): task for task in tasks}
+        with _deaf_to_ctrl_c():  # which the workers inherit: the first process ends them
+            futures = {pool.submit(study, task): task for task in tasks}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -89,7 +91,15 @@ def _begin_worker(lines: Any, lock: Any) -> None:
     global _line
     _line = lines.get()
     tqdm.set_lock(lock)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which ends the others
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def study(task: Task) -> Lesson:

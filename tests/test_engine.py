@@ -733,6 +733,22 @@ def test_elements_chosen_by_arrays_changed_by_operators():
     assert x.grad.tolist() == [4.0, 8.0, 2.0]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b, x: b[0].copy_(x),
+        lambda b, x: b[0].__setitem__(1, x[0]),
+        lambda b, x: b[0].add_(x),
+        lambda b, x: b.reshape(-1)[:3].mul_(x),
+    ],
+)
+def test_a_gradient_through_what_a_view_changed_raises_for_autograd_grad_too(change):
+    x, b = tl.ones(3, requires_grad=True), tl.zeros(2, 3)
+    change(b, x)
+    with pytest.raises(RuntimeError, match="take the view anew"):
+        tl.autograd.grad((b**2).sum() + 0.1 * (x**2).sum(), x)
+
+
 def test_in_place_on_a_leaf_is_refused():
     x = leaf(1.0, 2.0)
     for change in (lambda: x.add_(1.0), lambda: x.__setitem__(0, 1.0), lambda: x.zero_()):

@@ -75,7 +75,9 @@ class _Message:
         namespaces = torch_names()
         theirs = namespaces.get(self._namespace, [])
         if self._name not in theirs:
-            near = _nearest(self._name, dir(self._owner))
+            own = vars(self._owner)
+            values = [known for known in own if not isinstance(own[known], ModuleType)]
+            near = _nearest(self._name, values) or _nearest(self._name, own)
             if hint := _elsewhere(self._name, namespaces) or (near and repr(near)):
                 return f"{text}; did you mean {hint}?"
         if known := _nearest(self._name, theirs, cutoff=0.8):

@@ -25,7 +25,9 @@ def test_forward_names_operation_module_and_line():
     with detect(), pytest.raises(RuntimeError) as caught:
         net()(tl.tensor([1.0, -1.0], requires_grad=True))
     message = str(caught.value)
-    assert message.startswith("log (Sequential.1.0): the result has inf at (1,), the inputs are finite; called in ")
+    assert message.startswith(
+        "log (Sequential.1.0): the result has inf at (1,), which its inputs do not explain; called in "
+    )
     assert message.endswith("return x.log()  # the line")
     assert "test_anomaly.py:" in message
 
@@ -138,6 +140,15 @@ def test_the_state_is_restored():
         raise ZeroDivisionError
     assert not is_anomaly_enabled()
     tl.tensor(-1.0).log()
+
+
+def test_one_object_serves_twice():
+    search = detect()
+    assert not is_anomaly_enabled()
+    for _ in range(2):
+        with search, pytest.raises(RuntimeError, match="log"), search:
+            tl.tensor(-1.0).log()
+        assert not is_anomaly_enabled()
 
 
 def test_as_a_switch():

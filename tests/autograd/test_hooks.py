@@ -94,6 +94,18 @@ def test_a_hook_cannot_damage_a_gradient_in_place():
     assert x.grad.tolist() == [2.0, 2.0]
 
 
+def test_what_a_hook_returned_stays_the_users():
+    x, constant = leaf(1.0, 2.0), tl.ones(2, dtype=tl.float64)
+    x.register_hook(lambda gradient: constant)
+    for _ in range(2):
+        (x * x).sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    assert constant.tolist() == [1.0, 1.0]
+    x.register_hook(lambda gradient: tl.ones(1, dtype=tl.float64).expand(2))
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
 @pytest.mark.parametrize("kind", [0, 1], ids=["leaf", "computed"])
 def test_a_hook_can_be_removed(kind):
     tensor, loss = both_kinds()[kind]

@@ -1,5 +1,6 @@
 """A gradient is right or it raises: saved memory that NumPy code changes is noticed, as what tensors change is."""
 
+import copy
 import gc
 import weakref
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lite as tl
+from tinygrad_lite import nn
+from tinygrad_lite.autograd import sharing
 
 CHANGED = "was changed in place since"
 
@@ -99,6 +102,26 @@ def a_strided_array(w):
     return (w * tl.from_numpy(array[::2])).sum(), array
 
 
+def of_what_numpy_made_a_view_of(w):
+    x = ones(2, 3)
+    view = np.rollaxis(x, 1)
+    return (w * x).sum(), view
+
+
+def seen_through_a_diagonal(w):
+    x = ones(3, 3)
+    view = np.einsum("ii->i", x)
+    return (w * x).sum(), view
+
+
+def of_a_part_after_it_was_changed(w):
+    array = np.ones(3)
+    x = tl.from_numpy(array)
+    loss = (w * x).sum()
+    x[:2].numpy()
+    return loss, array
+
+
 SHARED = [
     from_numpy,
     as_tensor,
@@ -115,13 +138,16 @@ SHARED = [
     of_both,
     a_slice_of_the_array,
     a_strided_array,
+    of_what_numpy_made_a_view_of,
+    seen_through_a_diagonal,
+    of_a_part_after_it_was_changed,
 ]
 
 
 @pytest.mark.parametrize("share", SHARED)
 def test_a_change_behind_our_back_raises(share):
     loss, array = share(ones(3, requires_grad=True))
-    array[0] = 5.0
+    array[(0,) * array.ndim] = 5.0
     with pytest.raises(RuntimeError, match=CHANGED):
         loss.backward()
 
@@ -130,9 +156,64 @@ def test_a_change_behind_our_back_raises(share):
 def test_the_same_without_a_change_gives_a_gradient(share):
     w = ones(3, requires_grad=True)
     loss, array = share(w)
-    array[0] = array[0]  # written, but with what was there
+    array[...] = array.copy()  # written, but with what was there
     loss.backward()
     assert w.grad.isfinite().all()
+
+
+def test_a_look_does_not_hide_a_change_that_was_made_before_it():
+    array, w = np.ones(4), ones(4, requires_grad=True)
+    x = tl.from_numpy(array)
+    loss = (w * x).sum()
+    array[0] = 9.0
+    x[:2].numpy()
+    with pytest.raises(RuntimeError, match=CHANGED):
+        loss.backward()
+
+
+def test_only_what_is_saved_is_looked_at():
+    array, w = np.ones((100, 3)), ones(3, requires_grad=True)
+    rows = tl.from_numpy(array)
+    loss = (w * rows[:10]).sum()
+    array[10:] = 7.0
+    loss.backward()
+    assert w.grad.tolist() == [10.0] * 3
+
+
+def test_memory_that_cannot_be_written_to_is_shared_for_nothing(monkeypatch):
+    array, w = np.ones(3), ones(3, requires_grad=True)
+    array.flags.writeable = False
+    monkeypatch.setattr(sharing, "_checksum", lambda _: pytest.fail("looked at"))
+    (w * tl.from_numpy(array)).sum().backward()
+    assert w.grad.tolist() == [1.0] * 3
+
+
+def test_tensors_made_around_a_tensor_share_its_version():
+    x = tl.ones(3)
+    for twin in (tl.Tensor(x), copy.copy(x), nn.Parameter(x)):
+        loss = (twin.requires_grad_() * twin).sum()
+        x.mul_(5)
+        with pytest.raises(RuntimeError, match=CHANGED):
+            loss.backward()
+
+
+def test_a_copy_of_a_computed_tensor_is_a_view_of_it():
+    x = ones(3, requires_grad=True)
+    y = x * 2
+    twin = copy.copy(y)
+    y.mul_(10)
+    with pytest.raises(RuntimeError, match="take the view anew"):
+        twin.sum().backward()
+
+
+def test_data_of_another_shape_or_kind_is_refused():
+    x = ones(3, requires_grad=True)
+    loss = (x * 2).sum()
+    x.data = tl.ones(2, dtype=tl.float64)
+    with pytest.raises(RuntimeError, match=r"\(3,\) does not fit the leaf.*\(2,\)"):
+        loss.backward()
+    with pytest.raises(RuntimeError, match="floating point"):
+        x.data = tl.ones(3, dtype=tl.int64)
 
 
 def test_a_permutation_is_a_change():

@@ -71,6 +71,31 @@ def test_a_full_disk_is_named(program, tmp_path, monkeypatch, capsys):
     assert "test 0.999" in capsys.readouterr().out
 
 
+def test_a_damaged_file_is_named(program, tmp_path, capsys):
+    def damaged(lesson):
+        raise ValueError("train-images: not a gzip file")
+
+    program(short_lesson, damaged)
+    with pytest.raises(SystemExit, match="not a gzip file"):
+        run(out=tmp_path)
+    assert "test 0.999" in capsys.readouterr().out
+
+
+def test_a_mistake_in_a_program_is_not_hidden(program, tmp_path, capsys):
+    def mistaken(lesson):
+        raise ZeroDivisionError
+
+    program(short_lesson, mistaken)
+    with pytest.raises(ZeroDivisionError):
+        run(out=tmp_path)
+    assert "test 0.999" in capsys.readouterr().out
+
+
+def test_a_document_named_twice_runs_once(program, tmp_path):
+    program(short_lesson)
+    assert len(run("--only", "002", "002", out=tmp_path)) == 1
+
+
 def test_full_runs_every_seed_and_writes_the_page_of_results(program, tmp_path, monkeypatch):
     program(short_lesson)
     monkeypatch.setattr(results, "FOLDER", tmp_path / "docs")

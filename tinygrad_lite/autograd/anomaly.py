@@ -25,6 +25,7 @@ __all__ = [
     "set_detect_anomaly",
 ]
 
+State = tuple[Callable[..., Any], bool, bool]
 PACKAGE = str(Path(__file__).parent.parent)
 OPERATION = re.compile(r"^(\w+)(?=: | of )")
 
@@ -86,21 +87,16 @@ class set_detect_anomaly:  # noqa: N801 - PyTorch's name
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self._previous = thread.run, thread.noting, thread.checking
-        thread.checking = mode and check_nan
-        plain = thread.run.args[0] if isinstance(thread.run, functools.partial) else thread.run
-        thread.run = functools.partial(_watch, plain) if mode else plain
-        thread.noting = bool(mode)
+        self._previous = _switch(mode, check_nan)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        thread.run, thread.noting, thread.checking = self._previous
-        thread.grad_enabled = bool(thread.grad_enabled)
+        _restore(self._previous)
 
 
-class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
+class detect_anomaly:  # noqa: N801 - PyTorch's name
     """Inside the ``with`` block the first NaN or infinity, forward or backward, is an error that says where it arose.
 
     An operation is to blame if its result has one and its inputs had none: its name, the path of
@@ -124,7 +120,29 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
     """
 
     def __init__(self, check_nan: bool = True) -> None:
-        super().__init__(True, check_nan)
+        self._check_nan = check_nan
+        self._previous: list[State] = []
+
+    def __enter__(self) -> Self:
+        self._previous.append(_switch(True, self._check_nan))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _restore(self._previous.pop())
+
+
+def _switch(mode: bool, check_nan: bool) -> State:
+    """Turn the search on or off; returns what was before."""
+    previous = thread.run, thread.noting, thread.checking
+    plain = thread.run.args[0] if isinstance(thread.run, functools.partial) else thread.run
+    thread.run = functools.partial(_watch, plain) if mode else plain
+    thread.noting, thread.checking = bool(mode), mode and check_nan
+    return previous
+
+
+def _restore(previous: State) -> None:
+    thread.run, thread.noting, thread.checking = previous
+    thread.grad_enabled = bool(thread.grad_enabled)
 
 
 def is_anomaly_enabled() -> bool:
@@ -140,9 +158,8 @@ def _watch(run: Callable[..., Any], function: Callable[..., Any], *arrays: Any, 
         thread.grad_enabled = origin  # what the node of this operation takes over
     found = new_non_finite(result, (*arrays, *params.values())) if thread.checking else ""
     if found:
-        raise RuntimeError(
-            f"{function.__name__.strip('_')}: the result has {found}, the inputs are finite; called in {origin.line}"
-        )
+        name = function.__name__.strip("_")
+        raise RuntimeError(f"{name}: the result has {found}, which its inputs do not explain; called in {origin.line}")
     return result
 
 

@@ -11,7 +11,7 @@ from tinygrad_lite.autograd.anomaly import Origin, new_non_finite
 from tinygrad_lite.autograd.graph import Node, StandIn
 from tinygrad_lite.autograd.hooks import Hooks
 from tinygrad_lite.autograd.modes import enable_grad, set_grad_enabled, silently, thread
-from tinygrad_lite.autograd.sharing import changes
+from tinygrad_lite.autograd.sharing import changed
 from tinygrad_lite.autograd.summation import add_rows
 from tinygrad_lite.autograd.tensor import Array, Tensor, as_array, wrap
 
@@ -191,7 +191,7 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
         if saved is None:
             raise _freed(node)
         for version, at_save in node.versions:
-            if (version[0] if version[1] is None else changes(version)) != at_save:
+            if version[0] != at_save if version[1] is None else changed(version, at_save):
                 raise _changed(node)
         if create_graph:
             saved = _as_tensors(node, saved)
@@ -318,6 +318,10 @@ def _owned(cotangent: Any, g: Any, saved: Sequence[Any]) -> Any:
 
 def _accumulate(leaf: Tensor, gradient: Any) -> None:
     """Add to ``leaf.grad``, in place where it exists already."""
+    if gradient.shape != leaf.shape:
+        raise RuntimeError(
+            f"the gradient of shape {gradient.shape} does not fit the leaf: its data was replaced by shape {leaf.shape}"
+        )
     if isinstance(gradient, Tensor):
         with enable_grad():
             leaf._grad = cast(Tensor, np.copy(gradient)) if leaf._grad is None else leaf._grad + gradient
@@ -343,7 +347,7 @@ def _through(hooks: Hooks, g: Any) -> Any:
                 f"a gradient hook returned shape {given.shape}, {given.dtype} "
                 f"for a gradient of shape {gradient.shape}, {gradient.dtype}"
             )
-        g = given if isinstance(g, Tensor) else given._array
+        g = given if isinstance(g, Tensor) else np.copy(given._array)
     tensor = None if hooks.retained is None else hooks.retained()
     if tensor is not None:
         _accumulate(tensor, g if isinstance(g, Tensor) else np.copy(g))

@@ -15,7 +15,7 @@ from tinygrad_lite.autograd.anomaly import Origin
 from tinygrad_lite.autograd.graph import Node, Primitive, StandIn
 from tinygrad_lite.autograd.modes import is_grad_enabled, no_grad, set_grad_enabled, thread
 from tinygrad_lite.autograd.record import _record, convert, recorder
-from tinygrad_lite.autograd.sharing import changes, note_view
+from tinygrad_lite.autograd.sharing import changed, note_view, stamp
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
@@ -93,8 +93,8 @@ class FunctionCtx:
         self._saved = tuple(None if t is None else _Saved(t, outputs) for t in self._to_save)
         self._to_save = self._not_differentiable = ()
         node.saved = (_Context(self), *node.saved[1:])
-        versions = [saved.version for saved in self._saved if saved is not None]
-        node.versions = tuple((version, changes(version)) for version in versions)
+        kept = [saved for saved in self._saved if saved is not None]
+        node.versions = tuple((saved.version, stamp(saved.version, saved.array)) for saved in kept)
 
 
 class _Context(StandIn):
@@ -373,15 +373,15 @@ class Function:
         if kwargs:
             args = cls._positional(args, kwargs)
         ctx = FunctionCtx(cls.__name__, args)
-        versions = [arg._version for arg in args if isinstance(arg, Tensor) and arg._requires_grad]
-        before = [changes(version) for version in versions]
+        inputs = [arg for arg in args if isinstance(arg, Tensor) and arg._requires_grad]
+        before = [(arg._version, stamp(arg._version, arg._array)) for arg in inputs]
         with no_grad():
             if cls._takes_context():
                 output = cls.forward(ctx, *args)
             else:
                 output = cls.forward(*args)
                 cls.setup_context(ctx, args, output)
-        if [changes(version) for version in versions] != before:
+        if any(changed(*versions) for versions in before):
             raise RuntimeError(
                 f"{cls.__name__}.forward changed an input that requires grad in place: change a clone() instead"
             )
@@ -389,7 +389,7 @@ class Function:
         if any(isinstance(y, list) and any(isinstance(t, Tensor) for t in y) for y in outputs):
             raise TypeError(f"{cls.__name__}.forward returned tensors in a list: return a tuple")
         ctx._note_outputs(outputs)
-        if is_grad_enabled() and versions and ctx._differentiable:
+        if is_grad_enabled() and inputs and ctx._differentiable:
             outputs = tuple(_record_call(cls._call, ctx, args, outputs))
         return tuple(outputs) if isinstance(output, tuple) else outputs[0]
 

@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_lite import dtypes
 from tinygrad_lite.autograd.graph import NOT_SAVED, Node, Primitive, StandIn
 from tinygrad_lite.autograd.modes import thread
-from tinygrad_lite.autograd.sharing import Version, changes, note_view
+from tinygrad_lite.autograd.sharing import Stamp, Version, note_view, stamp
 from tinygrad_lite.autograd.tensor import Tensor, borrow, wrap
 
 __all__ = ["as_operand", "convert", "recorder", "to_result_type"]
@@ -64,13 +64,13 @@ def _call_one(this: Primitive) -> Callable[..., Any]:
             node.origin = recording
             if saves_out:
                 node.saved = (result, x if saves_input else NOT_SAVED if elementwise else StandIn(x.shape, x.dtype))
-                node.versions = ((version, version[0] if version[1] is None else changes(version)),)
+                node.versions = ((version, version[0] if version[1] is None else stamp(version, result)),)
                 if saves_input:
                     node.versions += _versions(input)
             elif saves_input:
                 node.saved = (NOT_SAVED, x)
                 version = input._version
-                node.versions = ((version, version[0] if version[1] is None else changes(version)),)
+                node.versions = ((version, version[0] if version[1] is None else stamp(version, x)),)
             else:
                 node.saved = (NOT_SAVED, NOT_SAVED if elementwise else StandIn(x.shape, x.dtype))
                 node.versions = ()
@@ -134,8 +134,8 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
                 node.saved = (NOT_SAVED, x, y)
                 mine, its = input._version, other._version
                 node.versions = (
-                    (mine, mine[0] if mine[1] is None else changes(mine)),
-                    (its, its[0] if its[1] is None else changes(its)),
+                    (mine, mine[0] if mine[1] is None else stamp(mine, x)),
+                    (its, its[0] if its[1] is None else stamp(its, y)),
                 )
             else:
                 node.saved = NOTHING_OF_TWO
@@ -220,9 +220,9 @@ def _storage(result: Any) -> Any:
     return np.asarray(result) if isinstance(result, np.generic) else result
 
 
-def _versions(tensor: Tensor) -> tuple[tuple[Version, int], ...]:
+def _versions(tensor: Tensor) -> tuple[tuple[Version, Stamp], ...]:
     """What a node keeps of a tensor whose array it saves: its version, and where that stands."""
-    return ((tensor._version, changes(tensor._version)),)
+    return ((tensor._version, stamp(tensor._version, tensor._array)),)
 
 
 def _shared_version(input: Tensor, out: Tensor) -> Version:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +16,51 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tinygrad_lite.autograd.tensor import Tensor
 
-__all__ = ["Sharing", "Version", "changes", "expose", "note_view", "others_on_memory", "reachable"]
+__all__ = ["Sharing", "Stamp", "Version", "changed", "expose", "note_view", "others_on_memory", "reachable", "stamp"]
 
 Version = list[Any]
 
 
 class Sharing:
-    """Attributes: the living ``tensors`` on the memory, and the ``array`` that NumPy code holds, as it last looked."""
+    """The living ``tensors`` on the memory, the ``array`` that NumPy code got of it, and its ``checksum`` then."""
 
-    __slots__ = ("array", "look", "tensors")
+    __slots__ = ("array", "checksum", "tensors")
 
     def __init__(self, array: NDArray[Any] | None = None) -> None:
         self.tensors: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
         self.array = array
-        self.look: int | None = None
+        self.checksum: int | None = None
 
 
-def changes(version: Version) -> int:
-    """How often the memory was changed so far; where NumPy code can reach it, it is looked at."""
+class Snapshot(NamedTuple):
+    """A saved array that NumPy code can reach: what ``changes`` stood at, and what was in it."""
+
+    changes: int
+    array: NDArray[Any]
+    checksum: int
+
+
+Stamp = int | Snapshot
+
+
+def stamp(version: Version, array: NDArray[Any]) -> Stamp:
+    """What a node keeps of an array that it saves, to find out later whether it was :func:`changed`.
+
+    Memory that cannot be written to needs no look: ``array.flags.writeable = False`` saves that time.
+    """
     sharing = version[1]
-    if sharing is not None and sharing.array is not None:
-        look = _checksum(sharing.array)
-        if look != sharing.look:
-            version[0] += sharing.look is not None
-            sharing.look = look
-    return version[0]  # type: ignore[no-any-return]
+    if sharing is None or sharing.array is None or not _owner(array).flags.writeable:
+        return version[0]  # type: ignore[no-any-return]
+    return Snapshot(version[0], array, _checksum(array))
+
+
+def changed(version: Version, at_save: Stamp) -> bool:
+    """Whether an array was changed since it was saved, by an operation or through NumPy."""
+    if isinstance(at_save, Snapshot):
+        return version[0] != at_save.changes or _checksum(at_save.array) != at_save.checksum
+    sharing = version[1]
+    exposed_since = sharing is not None and sharing.checksum is not None
+    return version[0] != at_save or (exposed_since and _checksum(sharing.array) != sharing.checksum)
 
 
 def reachable(array: NDArray[Any]) -> Version:
@@ -49,11 +69,11 @@ def reachable(array: NDArray[Any]) -> Version:
 
 
 def expose(tensor: Tensor) -> None:
-    """Note that NumPy code gets hold of the tensor's array."""
+    """Note that NumPy code gets hold of the tensor's memory; what was saved of it so far is as it is now."""
     sharing = _sharing(tensor._version)
-    if sharing.array is not tensor._array:
-        sharing.array = tensor._array if sharing.array is None else _owner(tensor._array)
-        sharing.look = _checksum(sharing.array)
+    if sharing.array is None:
+        sharing.array = _owner(tensor._array)
+        sharing.checksum = _checksum(sharing.array)
 
 
 def note_view(tensor: Tensor, view: Tensor) -> Version:

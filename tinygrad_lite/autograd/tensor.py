@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tinygrad_lite.autograd.hooks import Hook, Hooks, RemovableHandle, register
 from tinygrad_lite.autograd.modes import silently, thread
 from tinygrad_lite.autograd.numpy_functions import CHANGING, INSTEAD, NEEDS_NO_DERIVATIVE
-from tinygrad_lite.autograd.sharing import Version, expose, reachable
+from tinygrad_lite.autograd.sharing import Version, expose, note_view, reachable
 
 if TYPE_CHECKING:
     from tinygrad_lite._tensor import TensorMethods
@@ -66,7 +66,7 @@ class Tensor(TensorMethods):
         self._array = data._array if isinstance(data, Tensor) else np.array(data, dtype=np.float32)
         self._grad = self._hooks = self._node = None
         self._requires_grad = False
-        self._version = [0, None]
+        self._version = data._version if isinstance(data, Tensor) else [0, None]
 
     # ---- the array
 
@@ -94,6 +94,8 @@ class Tensor(TensorMethods):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
+        if self._requires_grad and value.dtype.kind != "f":
+            raise RuntimeError(f"data of a tensor that requires grad must be floating point, not {value.dtype}")
         self._array, self._version = value._array, value._version
 
     def size(self, dim: int | None = None) -> Any:
@@ -295,6 +297,7 @@ class Tensor(TensorMethods):
     def __copy__(self) -> Tensor:
         copy = wrap(self._array, type(self), self._version)
         copy._requires_grad, copy._node, copy._grad = self._requires_grad, self._node, self._grad
+        note_view(self, copy)
         return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -389,14 +392,19 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
 
 def _plain(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """A NumPy function that has no counterpart here: on plain arrays, where no gradient is at stake."""
+    tensors = list(_tensors([*args, *kwargs.values()]))
     at_stake = thread.grad_enabled and function not in NEEDS_NO_DERIVATIVE
-    if at_stake and any(t._requires_grad for t in _tensors([*args, *kwargs.values()])):
+    if at_stake and any(tensor._requires_grad for tensor in tensors):
         module = getattr(function, "__module__", None) or "np"
         raise TypeError(
             f"{module.replace('numpy', 'np')}.{function.__name__} has no derivative here: "
             f"{INSTEAD.get(function, 'write it with operations of tl')}; or call it on tensor.detach()"
         )
-    return silently(function, *as_array(tuple(args)), **{key: as_array(value) for key, value in kwargs.items()})
+    result = silently(function, *as_array(tuple(args)), **{key: as_array(value) for key, value in kwargs.items()})
+    for tensor in tensors:
+        if isinstance(result, np.ndarray) and np.may_share_memory(result, tensor._array):
+            expose(tensor)
+    return result
 
 
 def _changes(name: str) -> TypeError:

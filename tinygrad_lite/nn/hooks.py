@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class _Passage:
     def __init__(self, module: Module, hooks: ModuleHooks) -> None:
         self.module = module
         self.hooks = hooks
-        self.grad_output: Gradients = ()
+        self.grad_output: Gradients | None = None
         self.without_grad_input: Gradients | None = None
 
     def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -87,8 +88,11 @@ class _Passage:
         return gradients
 
     def _on_grad_input(self, gradients: Gradients) -> Gradients:
+        grad_output, self.grad_output = self.grad_output, None
+        if grad_output is None:
+            return gradients  # of a second derivative, which does not come through the outputs
         for hook in list(self.hooks.backward.values()):
-            gradients = _replacement(hook(self.module, gradients, self.grad_output), gradients)
+            gradients = _replacement(hook(self.module, gradients, grad_output), gradients)
         return gradients
 
 
@@ -121,21 +125,25 @@ class _Watched(Function):
 
 def with_kwargs(hook: Hook) -> Hook:
     """A forward hook that wants no keyword arguments, called with them."""
-    check(hook)
-    return lambda module, args, _kwargs, *output: hook(module, args, *output)
+    return functools.partial(_call_without_kwargs, check(hook))
+
+
+def _call_without_kwargs(
+    hook: Hook, module: Module, args: tuple[Any, ...], _kwargs: dict[str, Any], output: Any
+) -> Any:
+    return hook(module, args, output)
 
 
 def pre_with_kwargs(hook: Hook) -> Hook:
     """A forward pre-hook that wants no keyword arguments, called with them; one returned value is one argument."""
-    check(hook)
+    return functools.partial(_call_with_args, check(hook))
 
-    def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        returned = hook(module, args)
-        if returned is None:
-            return None
-        return returned if isinstance(returned, tuple) else (returned,), kwargs
 
-    return call
+def _call_with_args(hook: Hook, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    returned = hook(module, args)
+    if returned is None:
+        return None
+    return returned if isinstance(returned, tuple) else (returned,), kwargs
 
 
 def add(hooks: dict[int, Hook], hook: Hook, prepend: bool) -> RemovableHandle:

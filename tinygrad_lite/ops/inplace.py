@@ -48,7 +48,7 @@ def assign(tensor: Tensor, result: Tensor, name: str) -> Tensor:
         if any(other._requires_grad and other._node is None for other in others):
             raise RuntimeError(f"{name} changes a view of a leaf that requires grad in place: do it under no_grad()")
         for other in others:
-            _make_stale(other, by=tensor)
+            _make_stale(other, by=tensor, change=result)
         _take_place(tensor, result)
     np.copyto(tensor._array, result._array)
     tensor._version[0] += 1
@@ -69,7 +69,7 @@ def _take_place(tensor: Tensor, result: Tensor) -> None:
 # ---- views: a recorded change through one tensor leaves the others on its memory without a place in the graph
 
 
-def _stale(input: Any) -> Any:
+def _stale(input: Any, change: Any) -> Any:
     return input
 
 
@@ -82,19 +82,20 @@ def _stale_vjp(*_: Any, **__: Any) -> Any:
 
 _STALE = Primitive(_stale)
 _STALE.vjp(0)(_stale_vjp)
+_STALE.vjp(1)(_stale_vjp)
 
 
-def _make_stale(tensor: Tensor, by: Tensor) -> None:
-    """Let every gradient that would flow through ``tensor`` raise, until it is written to again."""
+def _make_stale(tensor: Tensor, by: Tensor, change: Tensor) -> None:
+    """Let every gradient that would flow through ``tensor``, old or changed, raise until it is written to again."""
     node = Node()
     staleness = _staleness(tensor)
     previous = staleness["previous"] if staleness else (tensor._node, tensor._requires_grad)
     node.primitive = _STALE
     node.params = {"previous": previous, "by": weakref.ref(by)}
-    node.edges = (previous[0] or wrap(tensor._array),)
-    node.shapes = (tensor.shape,)
+    node.edges = (previous[0] or wrap(tensor._array), (change._node or change) if change._requires_grad else None)
+    node.shapes = (tensor.shape, change.shape)
     node.dtype = tensor.dtype
-    node.saved = (NOT_SAVED, NOT_SAVED)
+    node.saved = (NOT_SAVED, NOT_SAVED, NOT_SAVED)
     node.versions = ()
     node.hooks = None
     node.origin = True

@@ -12,7 +12,7 @@ from tinygrad_lite.autograd.boundary import Boundary, pull_back
 from tinygrad_lite.autograd.function import Function
 from tinygrad_lite.autograd.graph import Node
 from tinygrad_lite.autograd.modes import enable_grad, is_grad_enabled
-from tinygrad_lite.autograd.sharing import changes
+from tinygrad_lite.autograd.sharing import changed, stamp
 from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves, rebuild
 from tinygrad_lite.random import default_generator
@@ -65,9 +65,9 @@ def checkpoint(
         return function(*args, **kwargs)
     again = _Again(function, args, kwargs, default_generator.get_state() if preserve_rng_state else None)
     given = [leaf.detach() for leaf in leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-    before = [changes(tensor._version) for tensor in given]
+    before = [(tensor._version, stamp(tensor._version, tensor._array)) for tensor in given]
     tree, outputs, sources = _first_call(again)
-    if [changes(tensor._version) for tensor in given] != before:
+    if any(changed(*versions) for versions in before):
         raise RuntimeError(
             "checkpoint: the function changed an argument in place, and would change it again in backward: it must "
             "change a clone()"
