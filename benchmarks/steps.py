@@ -64,7 +64,7 @@ class Net:
         if who == BY_HAND:
             return Contestant(functools.partial(self.by_hand, *parameters, x, y), lambda: parameters)
         framework = importlib.import_module(FRAMEWORKS[who])
-        return self._with(framework, parameters, framework.as_tensor(x), framework.as_tensor(y))
+        return self._with(framework, parameters, framework.tensor(x), framework.tensor(y))
 
     def _problem(self, dtype: np.dtype[Any]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         rng = np.random.default_rng(0)
@@ -82,7 +82,7 @@ class Net:
         layers = [layer for d, n in pairwise(self.widths) for layer in (nn.Linear(d, n), getattr(nn, self.hidden)())]
         model = nn.Sequential(*layers[:-1])
         for parameter, array in zip(model.parameters(), parameters, strict=True):
-            parameter.data = framework.from_numpy(array)
+            parameter.data = framework.tensor(array)
         optimizer = framework.optim.SGD(model.parameters(), lr=RATE)
         weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
 
@@ -95,7 +95,7 @@ class Net:
             optimizer.step()
             return loss
 
-        return Contestant(step, lambda: parameters)
+        return Contestant(step, lambda: [parameter.detach().numpy() for parameter in model.parameters()])
 
 
 LOSSES: dict[str, Callable[..., Any]] = {
@@ -131,7 +131,7 @@ class TanhChain:
                 lambda: list(by_hand.tanh_chain(a, b, self.repeats)[1:]),
             )
         framework = importlib.import_module(FRAMEWORKS[who])
-        return self._with(*(framework.from_numpy(array).requires_grad_() for array in (a, b)))
+        return self._with(*(framework.tensor(array, requires_grad=True) for array in (a, b)))
 
     def _with(self, a: Any, b: Any) -> Contestant:
         def step() -> Any:

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from tinygrad_lite.autograd.modes import thread
 
 __all__ = [
+    "MODULE_CALLS",
     "Origin",
     "detect_anomaly",
     "is_anomaly_enabled",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 State = tuple[Callable[..., Any], bool, bool]
+MODULE_CALLS: set[CodeType] = set()  # the code that runs a module: nn.Module.__call__
 PACKAGE = str(Path(__file__).parent.parent)
 OPERATION = re.compile(r"^(\w+)(?=: | of )")
 
@@ -40,10 +43,21 @@ class Origin(NamedTuple):
     def here(cls) -> Origin:
         """The innermost line that is not of this package."""
         frame: Any = sys._getframe(1)
+        path = path_of(running_modules(frame))
         while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
             frame = frame.f_back
         file, number = frame.f_code.co_filename, frame.f_lineno
-        return cls(path_of(thread.modules), f"{file}:{number}: {linecache.getline(file, number).strip()}")
+        return cls(path, f"{file}:{number}: {linecache.getline(file, number).strip()}")
+
+
+def running_modules(frame: FrameType | None) -> list[Any]:
+    """The modules whose forward is running, outermost first, as the stack shows from this frame on."""
+    modules: list[Any] = []
+    while frame is not None:
+        if frame.f_code in MODULE_CALLS:
+            modules.insert(0, frame.f_locals["self"])
+        frame = frame.f_back
+    return modules
 
 
 def path_of(modules: Sequence[Any]) -> str:
@@ -55,11 +69,11 @@ def path_of(modules: Sequence[Any]) -> str:
     return ".".join(names)
 
 
-def locate(error: Exception, modules: Sequence[Any]) -> None:
+def locate(error: Exception) -> None:
     """Say in an error which module it arose in: ``linear (Net.fc2): ...`` where the message is ours, else in a note."""
     if hasattr(error, "module_path"):
         return  # an inner module was here before
-    error.module_path = path = path_of(modules)  # type: ignore[attr-defined]
+    error.module_path = path = path_of(running_modules(sys._getframe(1)))  # type: ignore[attr-defined]
     message = error.args[0] if len(error.args) == 1 else None
     if isinstance(message, str) and _raised_here(error) and OPERATION.match(message):
         error.args = (OPERATION.sub(rf"\1 ({path})", message, count=1),)

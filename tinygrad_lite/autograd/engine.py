@@ -214,10 +214,10 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
                 cotangents[edge] = _owned(cotangent, g, saved)
         if not retain_graph and node.versions:
             node.saved, node.versions = None, ()
-    for leaf, g in cotangents.items():  # the nodes have been taken out
-        hooks = cast(Tensor, leaf)._hooks
-        if hooks is not None:
-            cotangents[leaf] = _through(hooks, g)
+    leaf: Any  # the nodes have been taken out
+    for leaf in cotangents:
+        if leaf._hooks is not None:
+            cotangents[leaf] = _through(leaf._hooks, cotangents[leaf])
     return found | cotangents
 
 
@@ -318,7 +318,7 @@ def _owned(cotangent: Any, g: Any, saved: Sequence[Any]) -> Any:
 
 def _accumulate(leaf: Tensor, gradient: Any) -> None:
     """Add to ``leaf.grad``, in place where it exists already."""
-    if gradient.shape != leaf.shape:
+    if gradient.shape != leaf._array.shape:
         raise RuntimeError(
             f"the gradient of shape {gradient.shape} does not fit the leaf: its data was replaced by shape {leaf.shape}"
         )

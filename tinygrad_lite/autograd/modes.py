@@ -24,7 +24,6 @@ class _ThreadState(threading.local):
     def __init__(self) -> None:
         self.grad_enabled: Any = True  # while anomalies are searched: the Origin of the last operation, for its node
         self.noting = self.checking = False
-        self.modules: list[Any] = []  # those whose forward is running, outermost first
         context = contextvars.copy_context()
         context.run(np.seterr, all="ignore")
         self.run: Callable[..., Any] = context.run

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from tinygrad_lite._names import refuse_missing
-from tinygrad_lite.autograd.anomaly import locate
+from tinygrad_lite.autograd.anomaly import MODULE_CALLS, locate
 from tinygrad_lite.autograd.hooks import Hook, RemovableHandle
-from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.tensor import Tensor, as_array
 from tinygrad_lite.creation import empty
 from tinygrad_lite.dtypes import float32, float64
@@ -85,17 +84,13 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run :meth:`forward`; an error names the path of the module it arose in."""
-        running = thread.modules
-        running.append(self)
         try:
             if self._hooks is None:
                 return self.forward(*args, **kwargs)
             return self._hooks.call(self, args, kwargs)
         except Exception as error:
-            locate(error, running)
+            locate(error)
             raise
-        finally:
-            running.pop()
 
     # ---- registration
 
@@ -539,4 +534,5 @@ def _mismatch(name: str, own: Any, value: Any) -> str:
     )
 
 
+MODULE_CALLS.add(Module.__call__.__code__)
 refuse_missing(Module, "torch.nn.Module")
