@@ -9,7 +9,7 @@ tensor([2., 4.])
 
 from math import e, inf, nan, pi
 
-from tinygrad_lite import _names, autograd, datasets, func, nn, optim, testing, utils
+from tinygrad_lite import _names, autograd, datasets, func, nn, optim, utils
 from tinygrad_lite._tensor import Tensor
 from tinygrad_lite.autograd.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinygrad_lite.creation import *
@@ -34,4 +34,4 @@ from tinygrad_lite.ops.statistics import *
 from tinygrad_lite.ops.trigonometry import *
 from tinygrad_lite.random import *
 
-_names.explain_missing(__name__)
+_names.explain_missing(__name__, lazy=["testing"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterable
@@ -14,10 +15,15 @@ __all__ = ["explain_missing", "refuse_missing", "torch_names"]
 PAGE = "docs/compatibility.md"
 
 
-def explain_missing(module: str) -> None:
-    """Let a namespace, which calls this for itself, say what a name that it does not have may have meant."""
+def explain_missing(module: str, lazy: Collection[str] = ()) -> None:
+    """Let a namespace, which calls this for itself, say what a name that it does not have may have meant.
 
-    def missing(name: str) -> NoReturn:
+    ``lazy`` names its modules that are imported when somebody asks for them.
+    """
+
+    def missing(name: str) -> Any:
+        if name in lazy:
+            return importlib.import_module(f"{module}.{name}")
         message = _Message(sys.modules[module], f"torch{module.removeprefix('tinygrad_lite')}", name)
         raise AttributeError(message, name=name)  # obj= would let Python guess a name as well
 
