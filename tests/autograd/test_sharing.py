@@ -336,3 +336,14 @@ def test_pytorch_gives_a_wrong_gradient_where_we_raise():
     array[0] = 5.0
     loss.backward()
     assert w.grad.tolist() == [5.0, 1.0, 1.0]  # of a loss that was computed with [1, 1, 1]
+
+
+def test_random_numbers_in_place_are_changes():
+    x, w = tl.zeros(1000), ones(1000, requires_grad=True)
+    loss = (w * x).sum()
+    drawn = x.bernoulli_(0.25)
+    assert drawn is x
+    assert set(x.tolist()) == {0.0, 1.0}
+    assert 0.15 < x.mean().item() < 0.35  # more than seven standard deviations on either side
+    with pytest.raises(RuntimeError, match=CHANGED):
+        loss.backward()
