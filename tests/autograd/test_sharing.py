@@ -339,7 +339,7 @@ def test_pytorch_gives_a_wrong_gradient_where_we_raise():
 
 
 def test_random_numbers_in_place_are_changes():
-    x, w = tl.zeros(1000), ones(1000, requires_grad=True)
+    x, w = tl.zeros(1000, dtype=tl.float64), ones(1000, requires_grad=True)
     loss = (w * x).sum()
     drawn = x.bernoulli_(0.25)
     assert drawn is x
