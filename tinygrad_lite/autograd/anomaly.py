@@ -14,14 +14,19 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from tinygrad_lite.autograd.graph import Node
 from tinygrad_lite.autograd.modes import thread
+from tinygrad_lite.autograd.tensor import Tensor, as_array
 
 __all__ = [
     "MODULE_CALLS",
     "Origin",
+    "called",
+    "check_gradient",
     "detect_anomaly",
     "is_anomaly_enabled",
     "locate",
+    "named",
     "new_non_finite",
     "path_of",
     "set_detect_anomaly",
@@ -187,6 +192,27 @@ def new_non_finite(result: Any, inputs: Iterable[Any]) -> str:
         if len(where) and not any(explained(value).any() for value in floats):
             return f"{kind} at {tuple(where[0].tolist())}"
     return ""
+
+
+def check_gradient(cotangent: Any, g: Any, node: Node, edge: Node | Tensor) -> None:
+    """Inside :func:`detect_anomaly`: a rule must not make a NaN or an infinity of finite numbers."""
+    found = new_non_finite(as_array(cotangent), [as_array(g)])
+    if found:
+        name = node.primitive.input_name(node.edges.index(edge))
+        raise RuntimeError(f"backward of {named(node)}: the gradient of '{name}' has {found}, {called(node)}")
+
+
+def named(node: Node) -> str:
+    """The operation's name, with the module that ran it where that is known."""
+    path = node.origin.path if isinstance(node.origin, Origin) else ""
+    return f"{node.primitive.title} ({path})" if path else node.primitive.title
+
+
+def called(node: Node) -> str:
+    """Where the operation was called, or how to find out."""
+    if isinstance(node.origin, Origin):
+        return f"the operation was called in {node.origin.line}"
+    return "inside autograd.detect_anomaly() this message names the line that called the operation"
 
 
 def _is_float(value: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lite.autograd.engine import grad
 from tinygrad_lite.autograd.graph import Primitive
-from tinygrad_lite.autograd.record import _record
+from tinygrad_lite.autograd.record import record_node
 from tinygrad_lite.autograd.sharing import note_view
 from tinygrad_lite.autograd.tensor import Tensor, wrap
 
@@ -53,7 +53,7 @@ class Boundary:
         self.linked = linked and tensor._requires_grad
         self.place = wrap(tensor._array, version=tensor._version)
         source = tensor if self.linked else tensor.detach().requires_grad_()
-        _record(_BOUNDARY, {}, self.place, [source], (False, False))
+        record_node(_BOUNDARY, {}, self.place, [source], (False, False))
 
     def argument(self) -> Tensor:
         """What to call the function with; it may change it in place."""

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from tinygrad_lite.autograd.anomaly import Origin, new_non_finite
+from tinygrad_lite.autograd.anomaly import called, check_gradient, named
 from tinygrad_lite.autograd.graph import Node, StandIn
 from tinygrad_lite.autograd.hooks import Hooks
 from tinygrad_lite.autograd.modes import enable_grad, set_grad_enabled, silently, thread
 from tinygrad_lite.autograd.sharing import changed
 from tinygrad_lite.autograd.summation import add_rows
-from tinygrad_lite.autograd.tensor import Array, Tensor, as_array, wrap
+from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 
 __all__ = ["backward", "grad"]
 
@@ -202,7 +202,7 @@ def _propagate(roots: Sequence[Root], targets: set[Place] | None, retain_graph: 
             if cotangent is None:  # a Function that has no gradient for this input
                 continue
             if checking:
-                _check_finite(cotangent, g, node, edge)
+                check_gradient(cotangent, g, node, edge)
             if cotangent.shape != shape or cotangent.dtype is not dtype:
                 cotangent = _fit(cotangent, node, shape)
             known = cotangents.get(edge)
@@ -252,16 +252,16 @@ def _leading_to(targets: set[Place], order: Sequence[Node]) -> set[Place]:
 
 def _freed(node: Node) -> RuntimeError:
     return RuntimeError(
-        f"backward through {_named(node)} a second time: the arrays saved for it were freed by the first "
-        f"backward; pass retain_graph=True to the first one; {_called(node)}"
+        f"backward through {named(node)} a second time: the arrays saved for it were freed by the first "
+        f"backward; pass retain_graph=True to the first one; {called(node)}"
     )
 
 
 def _changed(node: Node) -> RuntimeError:
     return RuntimeError(
-        f"an array that {_named(node)} saved for its gradient was changed in place since, by an operation on a tensor "
+        f"an array that {named(node)} saved for its gradient was changed in place since, by an operation on a tensor "
         "or through a NumPy array on the same memory: change a clone() instead, or compute the gradient before; "
-        f"{_called(node)}"
+        f"{called(node)}"
     )
 
 
@@ -352,26 +352,6 @@ def _through(hooks: Hooks, g: Any) -> Any:
     if tensor is not None:
         _accumulate(tensor, g if isinstance(g, Tensor) else np.copy(g))
     return g
-
-
-def _check_finite(cotangent: Any, g: Any, node: Node, edge: Place) -> None:
-    """Inside :func:`detect_anomaly`: a rule must not make a NaN or an infinity of finite numbers."""
-    found = new_non_finite(as_array(cotangent), [as_array(g)])
-    if found:
-        name = node.primitive.input_name(node.edges.index(edge))
-        raise RuntimeError(f"backward of {_named(node)}: the gradient of '{name}' has {found}, {_called(node)}")
-
-
-def _named(node: Node) -> str:
-    """The operation's name, with the module that ran it where that is known."""
-    path = node.origin.path if isinstance(node.origin, Origin) else ""
-    return f"{node.primitive.title} ({path})" if path else node.primitive.title
-
-
-def _called(node: Node) -> str:
-    if isinstance(node.origin, Origin):
-        return f"the operation was called in {node.origin.line}"
-    return "inside autograd.detect_anomaly() this message names the line that called the operation"
 
 
 def _as_result(gradient: Any) -> Tensor:

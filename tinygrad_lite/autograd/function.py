@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_lite.autograd.anomaly import Origin
 from tinygrad_lite.autograd.graph import Node, Primitive, StandIn
 from tinygrad_lite.autograd.modes import is_grad_enabled, no_grad, set_grad_enabled, thread
-from tinygrad_lite.autograd.record import _record, convert, recorder
+from tinygrad_lite.autograd.record import convert, record_node, recorder
 from tinygrad_lite.autograd.sharing import changed, note_view, stamp
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 
@@ -200,7 +200,7 @@ def _become_output(tensor: Tensor, node: Node, number: int, ctx: FunctionCtx) ->
     call = wrap(np.empty(()))
     call._node, call._requires_grad = node, True
     assert isinstance(node.primitive, _Call)
-    _record(node.primitive.output, {"number": number}, tensor, [call], (False, False))
+    record_node(node.primitive.output, {"number": number}, tensor, [call], (False, False))
     assert tensor._node is not None
     tensor._node.dtype = _Gradients.dtype  # type: ignore[assignment]
 
@@ -213,7 +213,7 @@ def _record_call(primitive: Primitive, ctx: FunctionCtx, args: Sequence[Any], ra
     dtype = np.result_type(*[t.dtype for t in inputs if t is not None])
     inputs = [None if t is None else convert(t, dtype=dtype) for t in inputs]
     call = wrap(np.empty((), dtype))
-    _record(primitive, {}, call, inputs, (False,) * (len(inputs) + 1))
+    record_node(primitive, {}, call, inputs, (False,) * (len(inputs) + 1))
     assert call._node is not None
     ctx._keep(call._node, raw)
     results = [_renewed(output) for output in raw]

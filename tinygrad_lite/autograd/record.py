@@ -17,7 +17,7 @@ from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.sharing import Stamp, Version, note_view, stamp
 from tinygrad_lite.autograd.tensor import Tensor, borrow, wrap
 
-__all__ = ["as_operand", "convert", "recorder", "to_result_type"]
+__all__ = ["as_operand", "convert", "record_node", "recorder", "to_result_type"]
 
 new = object.__new__
 ndarray = np.ndarray
@@ -119,7 +119,7 @@ def _call_two(this: Primitive) -> Callable[..., Any]:
         x_needs, y_needs = input._requires_grad, other._requires_grad
         if (x_needs or y_needs) and (recording := thread.grad_enabled) and this.rules:
             if not plain:
-                _record(this, params, out, [input, other], keeps)
+                record_node(this, params, out, [input, other], keeps)
                 return out
             out._requires_grad = True
             out._node = node = new(Node)
@@ -169,13 +169,13 @@ def _call_any(this: Primitive) -> Callable[..., Any]:
             raise this.explain(error, tuple(arrays)) from error
         out = wrap(result if result.__class__ is ndarray else _storage(result))
         if needs_grad and thread.grad_enabled and this.rules:
-            _record(this, params, out, args, fixed_keeps or this.keeps(len(args)))
+            record_node(this, params, out, args, fixed_keeps or this.keeps(len(args)))
         return out
 
     return call
 
 
-def _record(
+def record_node(
     this: Primitive, params: dict[str, Any], out: Tensor, inputs: Sequence[Tensor | None], keeps: tuple[bool, ...]
 ) -> None:
     """Make ``out`` the output of a node."""
