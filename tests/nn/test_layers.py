@@ -162,3 +162,16 @@ def test_softmax_needs_its_dimension():
 def test_functional_holds_what_the_modules_call():
     assert F.one_hot(tl.tensor([1]), 2).tolist() == [[0, 1]]
     assert all(hasattr(F, name) for name in F.__all__)
+
+
+def test_relu_in_place():
+    x = tl.tensor([-1.0, 2.0])
+    relu = nn.ReLU(inplace=True)
+    assert relu(x) is x
+    assert x.tolist() == [0.0, 2.0]
+    assert repr(nn.Sequential(relu)) == "Sequential(\n  (0): ReLU(inplace=True)\n)"
+    y = tl.tensor([-1.0, 2.0], requires_grad=True)
+    (relu(y * 3) * tl.tensor([5.0, 7.0])).sum().backward()
+    assert y.grad.tolist() == [0.0, 21.0]
+    with pytest.raises(RuntimeError, match="leaf"):
+        relu(y)

@@ -14,6 +14,11 @@ __all__ = ["Hardsigmoid", "LogSoftmax", "ReLU", "Sigmoid", "Softmax", "Softplus"
 class ReLU(Module):
     """``max(x, 0)``.
 
+    Parameters
+    ----------
+    inplace : bool
+        Put the result into the input's own memory.
+
     Examples
     --------
     >>> import tinygrad_lite as tl
@@ -21,9 +26,17 @@ class ReLU(Module):
     tensor([0., 2.])
     """
 
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, input: Tensor) -> Any:
         """Of the input's shape."""
-        return functional.relu(input)
+        return input.relu_() if self.inplace else functional.relu(input)
+
+    def extra_repr(self) -> str:
+        """Nothing, or that it works in place."""
+        return "inplace=True" if self.inplace else ""
 
 
 class Sigmoid(Module):
