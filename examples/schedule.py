@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pkgutil
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -91,6 +92,15 @@ def _begin_worker(lines: Any, lock: Any) -> None:
     global _line
     _line = lines.get()
     tqdm.set_lock(lock)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """However the first process ended: there is nobody left to work for."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

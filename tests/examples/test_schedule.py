@@ -1,5 +1,6 @@
 """Which experiments run, with which seeds, one after the other or in processes of their own."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -65,22 +66,37 @@ def ends(group, seconds=20):
     return False
 
 
+def start_examples(folder):
+    """The main job in a process group of its own, where Ctrl-C arrives; it is under way when this returns."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "examples", "--jobs", "2", "--out", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("*.png")) and time.monotonic() < deadline:
+        time.sleep(0.1)  # until something is done
+    return process
+
+
 @pytest.mark.slow
 def test_an_interrupt_ends_the_processes_and_leaves_the_table(tmp_path):
-    command = [sys.executable, "-m", "examples", "--jobs", "2", "--out", str(tmp_path)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("*.png")) and time.monotonic() < deadline:
-            time.sleep(0.1)  # until something is done
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    process = start_examples(tmp_path)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "stopped before the end: interrupted" in err
     assert "Traceback" not in err
     assert "reported" in out
+    assert ends(process.pid), "processes are left"
+
+
+@pytest.mark.slow
+def test_no_process_outlives_the_first_one(tmp_path):
+    process = start_examples(tmp_path)
+    process.kill()
+    process.communicate(timeout=60)
     assert ends(process.pid), "processes are left"
