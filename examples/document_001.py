@@ -137,7 +137,7 @@ def classifier(images: Images, activation: nn.Module) -> nn.Sequential:
 
 def epochs(lesson: Lesson) -> int:
     """In full as many steps as the document's 500 epochs of 10,000 images."""
-    return lesson.by_effort(quick=100 if lesson.data is None else 5, data=60, full=84)
+    return lesson.by_effort(quick=100 if lesson.data is None else 5, data=45, full=84)
 
 
 def widths(images: Images) -> str:

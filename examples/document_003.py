@@ -173,7 +173,7 @@ def several_starts(lesson: Lesson, smaller: int, larger: int, reported: float) -
         full=Settings((500, 250), epochs=50),
     )
     counts = {
-        "float32": lesson.by_effort(quick=4, data=2, full=10),
+        "float32": lesson.by_effort(quick=4, data=1, full=10),
         "float64": lesson.by_effort(quick=4, data=1, full=10),
     }
     threshold = learning_threshold(test)
