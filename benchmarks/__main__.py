@@ -7,10 +7,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import costs, machine, report
+from benchmarks import bars, costs, machine, report
+from benchmarks.contestants import BY_HAND, COMPILED, JAX, LITE, REPLAYED, TORCH, contestants
 from benchmarks.runner import measure, ratio
-from benchmarks.steps import BY_HAND, LITE, STEPS, TORCH, Step, contestants
+from benchmarks.steps import STEPS, Step
 from examples.files import whole
+
+PACKAGES = "jax", "jaxlib", "llvmlite", "scipy-openblas32"
+LARGEST = "B5", "E2"
+"""The steps whose first calls are timed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,37 +24,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = [step.name for step in STEPS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="STEP", help=", ".join(names))
     parser.add_argument("--rounds", type=int, help="turns of each contestant (default 15, with --quick 3)")
-    parser.add_argument("--quick", action="store_true", help="short turns: rougher figures in some seconds")
+    parser.add_argument("--quick", action="store_true", help="short turns, without JAX: rougher figures, soon")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args(arguments)
-    results = run(options.only, options.rounds or (3 if options.quick else 15), 0.005 if options.quick else 0.1)
+    results = run(options.only, options.rounds or (3 if options.quick else 15), options.quick)
     print(report.markdown(results))
     if options.json:
         with whole(options.json) as file:
             file.write((json.dumps(results, indent=1) + "\n").encode())
 
 
-def run(names: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
-    """Measure the named steps, the import and the memory.
+def run(names: Sequence[str], rounds: int, quick: bool) -> dict[str, Any]:
+    """Measure the named steps, the first calls, the import and the memory.
 
     Parameters
     ----------
     names : sequence of str
         The steps, as in :data:`benchmarks.steps.STEPS`.
     rounds : int
-        Turns of each contestant.
-    seconds : float
-        About how long a turn lasts.
+        Turns of each contestant; interpreters are started a fifth as often, at least once, for the first calls.
+    quick : bool
+        Turns of 5 milliseconds instead of 100, and without JAX, which compiles each step for half a second or more.
     """
-    who = contestants()
+    who = [name for name in contestants() if not (quick and name == JAX)]
     with machine.one_thread():
-        steps = [result_of(step, who, rounds, seconds) for step in STEPS if step.name in names]
-        return {"machine": machine.describe(), "rounds": rounds, "steps": steps, "import": result_of_import(rounds)}
+        steps = [result_of(step, who, rounds, 0.005 if quick else 0.1) for step in STEPS if step.name in names]
+        starts = [result_of_start(name, who, max(1, rounds // 5)) for name in LARGEST if name in names]
+        return {
+            "machine": machine.describe(*PACKAGES),
+            "rounds": rounds,
+            "contestants": who,
+            "steps": steps,
+            "first calls": starts,
+            "import": result_of_import(rounds),
+        }
 
 
 def result_of(step: Step, who: list[str], rounds: int, seconds: float) -> dict[str, Any]:
     """The figures of one step."""
-    taken = measure(step, who, rounds, seconds)
+    taken, team = measure(step, who, rounds, seconds)
+    compiled = [name for name in (COMPILED, REPLAYED) if name in who]
     return {
         "name": step.name,
         "document": step.document,
@@ -58,7 +72,20 @@ def result_of(step: Step, who: list[str], rounds: int, seconds: float) -> dict[s
         "ratio": {baseline: ratio(taken, LITE, baseline) for baseline in (BY_HAND, TORCH)},
         "baseline": step.baseline,
         "target": step.target,
-        "peak_bytes": {name: costs.peak_memory(step, name) for name in (BY_HAND, LITE)},
+        "times faster": {name: {other: ratio(taken, other, name) for other in who} for name in compiled},
+        "bars": {COMPILED: bars.of_step(step.name, machine.idle_avx512()), REPLAYED: {LITE: bars.REPLAY}},
+        "peak_bytes": {name: costs.peak_memory(team[name]) for name in (BY_HAND, LITE)},
+        "allocated_bytes": {name: costs.allocated(team[name]) for name in compiled},
+    }
+
+
+def result_of_start(name: str, who: list[str], rounds: int) -> dict[str, Any]:
+    """The figures of the first calls of one step."""
+    taken = costs.start_times(name, [compiled for compiled in bars.FIRST_CALLS if compiled in who], rounds)
+    return {
+        "name": name,
+        "milliseconds": {compiled: median(times) for compiled, times in taken.items()},
+        "bars": bars.FIRST_CALLS,
     }
 
 

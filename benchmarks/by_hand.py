@@ -6,6 +6,8 @@ returns the loss. Written for the reader, as the documents write it: no scratch 
 to step, which NumPy code tuned for speed would do.
 """
 
+from itertools import count
+
 import numpy as np
 
 RATE = 1e-3
@@ -99,6 +101,47 @@ def squared_error(w1, b1, w2, b2, w3, b3, x, y):
     gradients = dz1.T @ x, dz1.sum(axis=0), dz2.T @ a1, dz2.sum(axis=0), dz3.T @ a2, dz3.sum(axis=0)
     descend((w1, b1, w2, b2, w3, b3), gradients)
     return loss
+
+
+class DropoutClassifier:
+    """Document 004's Keras net: d-n-n-k, ReLU, dropout after the first hidden layer, softmax cross-entropy, Adam.
+
+    It keeps the random numbers and Adam's means from step to step.
+    """
+
+    def __init__(self, dropout, eps):
+        self.dropout, self.eps = dropout, eps
+        self.rng = np.random.default_rng(0)
+        self.steps = count(1)
+        self.means = None
+
+    def __call__(self, w1, b1, w2, b2, w3, b3, x, labels):
+        a1 = np.maximum(x @ w1.T + b1, 0)
+        mask = self.mask(a1)
+        d1 = a1 * mask
+        a2 = np.maximum(d1 @ w2.T + b2, 0)
+        loss, dz3 = output_error(softmax(a2 @ w3.T + b3), labels)
+        dz2 = dz3 @ w3 * (a2 > 0)
+        dz1 = dz2 @ w2 * mask * (a1 > 0)
+        gradients = dz1.T @ x, dz1.sum(axis=0), dz2.T @ d1, dz2.sum(axis=0), dz3.T @ a2, dz3.sum(axis=0)
+        self.adam((w1, b1, w2, b2, w3, b3), gradients)
+        return loss
+
+    def mask(self, a):
+        """What multiplies the activations: 0 with the probability of dropout, else so much that the mean stays."""
+        return (self.rng.random(a.shape, dtype=a.dtype) >= self.dropout) / a.dtype.type(1 - self.dropout)
+
+    def adam(self, parameters, gradients):
+        """A step of Adam."""
+        if self.means is None:
+            self.means = [(np.zeros_like(parameter), np.zeros_like(parameter)) for parameter in parameters]
+        t = next(self.steps)
+        for parameter, gradient, (m, v) in zip(parameters, gradients, self.means, strict=True):
+            m *= 0.9
+            m += 0.1 * gradient
+            v *= 0.999
+            v += 0.001 * gradient * gradient
+            parameter -= RATE * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + self.eps)
 
 
 def layers(*parameters_x_y, slope, activation, head, l2=0.0):

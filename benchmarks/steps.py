@@ -1,12 +1,11 @@
-"""The training steps that are measured, each by up to three contestants that start from the same weights.
+"""The training steps that are measured, each by several contestants that start from the same weights.
 
-tinygrad_lite and PyTorch run the very same lines, with another module behind ``framework``.
+tinygrad_lite, eager and compiled, and PyTorch run the very same lines, with another module behind ``framework``.
 """
 
 import functools
-import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,26 +13,7 @@ import numpy as np
 
 from benchmarks import by_hand
 from benchmarks.by_hand import RATE
-from benchmarks.machine import installed_torch
-
-BY_HAND, LITE, TORCH = "NumPy by hand", "tinygrad_lite", "PyTorch"
-FRAMEWORKS = {LITE: "tinygrad_lite", TORCH: "torch"}
-
-
-@dataclass
-class Contestant:
-    """One implementation of a step, with a state of its own.
-
-    Attributes
-    ----------
-    step : callable
-        Runs once and returns the loss: this is what is timed.
-    state : callable
-        What the implementations must agree on: the parameters, or the gradients of the last step.
-    """
-
-    step: Callable[[], Any]
-    state: Callable[[], list[np.ndarray]]
+from benchmarks.contestants import BY_HAND, JAX, TORCH, Contestant, as_run_by, framework_of
 
 
 @dataclass
@@ -58,13 +38,23 @@ class Net:
         penalty = [f"L2 {self.l2}"] if self.l2 else []
         return ", ".join(["-".join(map(str, self.widths)), samples, *hidden, self.loss, *penalty])
 
+    def comparable(self) -> "Net":
+        """The step as the contestants are held against each other: of a batch no larger than is worth the time."""
+        return replace(self, batch=min(self.batch, 100))
+
     def contestant(self, who: str, dtype: np.dtype[Any]) -> Contestant:
         """The implementation named ``who``, on the same weights and data as the others."""
         parameters, x, y = self._problem(dtype)
         if who == BY_HAND:
-            return Contestant(functools.partial(self.by_hand, *parameters, x, y), lambda: parameters)
-        framework = importlib.import_module(FRAMEWORKS[who])
-        return self._with(framework, parameters, framework.tensor(x), framework.tensor(y))
+            return Contestant(functools.partial(self._by_hand(), *parameters, x, y), lambda: parameters)
+        if who == JAX:
+            return self._in_jax(parameters, x, y)
+        framework = framework_of(who)
+        step, model = self._with(framework, parameters)
+        return Contestant(
+            functools.partial(as_run_by(who, step), framework.tensor(x), framework.tensor(y)),
+            lambda: [parameter.detach().numpy() for parameter in model.parameters()],
+        )
 
     def _problem(self, dtype: np.dtype[Any]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         rng = np.random.default_rng(0)
@@ -77,16 +67,24 @@ class Net:
             y = rng.integers(2, size=(self.batch, 1)).astype(dtype)
         return parameters, x, y
 
-    def _with(self, framework: Any, parameters: list[np.ndarray], x: Any, y: Any) -> Contestant:
+    def _by_hand(self) -> Callable[..., Any]:
+        return self.by_hand
+
+    def _in_jax(self, *problem: Any, **more: Any) -> Contestant:
+        from benchmarks import in_jax  # imports JAX, which may be absent
+
+        return in_jax.net(*problem, hidden=self.hidden, loss=self.loss, l2=self.l2, **more)
+
+    def _with(self, framework: Any, parameters: list[np.ndarray]) -> tuple[Callable[[Any, Any], Any], Any]:
+        """The step, a function of a batch, and the model that it trains."""
         nn, loss_of = framework.nn, LOSSES[self.loss]
-        layers = [layer for d, n in pairwise(self.widths) for layer in (nn.Linear(d, n), getattr(nn, self.hidden)())]
-        model = nn.Sequential(*layers[:-1])
+        model = nn.Sequential(*self._layers(nn))
         for parameter, array in zip(model.parameters(), parameters, strict=True):
             parameter.data = framework.tensor(array)
-        optimizer = framework.optim.SGD(model.parameters(), lr=RATE)
+        optimizer = self._optimizer(framework.optim, model.parameters())
         weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
 
-        def step() -> Any:
+        def step(x: Any, y: Any) -> Any:
             optimizer.zero_grad()
             loss = loss_of(nn.functional, model(x), y)
             if self.l2:
@@ -95,7 +93,47 @@ class Net:
             optimizer.step()
             return loss
 
-        return Contestant(step, lambda: [parameter.detach().numpy() for parameter in model.parameters()])
+        return step, model
+
+    def _layers(self, nn: Any) -> list[Any]:
+        layers = [layer for d, n in pairwise(self.widths) for layer in (nn.Linear(d, n), getattr(nn, self.hidden)())]
+        return layers[:-1]
+
+    def _optimizer(self, optim: Any, parameters: Any) -> Any:
+        return optim.SGD(parameters, lr=RATE)
+
+
+@dataclass
+class DropoutNet(Net):
+    """The step of a net with dropout after the first hidden layer, trained by Adam; ``by_hand`` makes the step."""
+
+    dropout: float = 0.4
+    eps: float = 1e-8
+
+    @property
+    def description(self) -> str:
+        return f"{super().description}, dropout {self.dropout}, Adam"
+
+    def comparable(self) -> "DropoutNet":
+        """The step without dropout, since everybody draws other random numbers, and with a larger ``eps``.
+
+        Adam divides by the size of the gradient: with a small ``eps`` it blows rounding in a gradient that
+        should be 0 up to a whole step.
+        """
+        return replace(super().comparable(), dropout=0.0, eps=1e-4)
+
+    def _by_hand(self) -> Callable[..., Any]:
+        return self.by_hand(self.dropout, self.eps)
+
+    def _in_jax(self, *problem: Any, **more: Any) -> Contestant:
+        return super()._in_jax(*problem, dropout=self.dropout, eps=self.eps, **more)
+
+    def _layers(self, nn: Any) -> list[Any]:
+        linear, activation, *others = super()._layers(nn)
+        return [linear, activation, nn.Dropout(self.dropout), *others]
+
+    def _optimizer(self, optim: Any, parameters: Any) -> Any:
+        return optim.Adam(parameters, lr=RATE, eps=self.eps)
 
 
 LOSSES: dict[str, Callable[..., Any]] = {
@@ -107,11 +145,12 @@ LOSSES: dict[str, Callable[..., Any]] = {
 
 @dataclass
 class TanhChain:
-    """Forward and backward of many small operations: what an operation costs apart from its arithmetic."""
+    """Forward and backward of many operations: small, what an operation costs apart from its arithmetic; large, what
+    it costs that each one writes its result to memory."""
 
     name: str
     size: int
-    target: float
+    target: float | None
     repeats: int = 10
     document: str = field(default="", init=False)
     baseline: str = field(default=TORCH, init=False)
@@ -119,6 +158,10 @@ class TanhChain:
     @property
     def description(self) -> str:
         return f"{self.repeats} x `x = tanh(x*b + a) - b`, {self.size}x{self.size}"
+
+    def comparable(self) -> "TanhChain":
+        """The step as the contestants are held against each other: no larger than is worth the time."""
+        return replace(self, size=min(self.size, 300))
 
     def contestant(self, who: str, dtype: np.dtype[Any]) -> Contestant:
         """The implementation named ``who``, on the same data as the others."""
@@ -130,10 +173,14 @@ class TanhChain:
                 lambda: by_hand.tanh_chain(a, b, self.repeats)[0],
                 lambda: list(by_hand.tanh_chain(a, b, self.repeats)[1:]),
             )
-        framework = importlib.import_module(FRAMEWORKS[who])
-        return self._with(*(framework.tensor(array, requires_grad=True) for array in (a, b)))
+        if who == JAX:
+            from benchmarks import in_jax  # imports JAX, which may be absent
 
-    def _with(self, a: Any, b: Any) -> Contestant:
+            return in_jax.tanh_chain(a, b, self.repeats)
+        framework = framework_of(who)
+        return self._with(who, *(framework.tensor(array, requires_grad=True) for array in (a, b)))
+
+    def _with(self, who: str, a: Any, b: Any) -> Contestant:
         def step() -> Any:
             a.grad = b.grad = None
             x = a
@@ -143,7 +190,7 @@ class TanhChain:
             loss.backward()
             return loss
 
-        return Contestant(step, lambda: [a.grad.numpy(), b.grad.numpy()])
+        return Contestant(as_run_by(who, step), lambda: [a.grad.numpy(), b.grad.numpy()])
 
 
 Step = Net | TanhChain
@@ -193,28 +240,30 @@ STEPS: list[Step] = [
         "003",
     ),
     Net("B4", (784, 100, 10), 50, "Sigmoid", SOFTMAX, by_hand.sigmoid_classifier, 1.15, "004"),
+    DropoutNet("B5", (784, 1200, 1200, 10), 62, "ReLU", SOFTMAX, by_hand.DropoutClassifier, None, "004"),
     TanhChain("E1", 8, 0.75),
+    TanhChain("E2", 1000, None),
 ]
 
 
-def contestants() -> list[str]:
-    """Who can run here: PyTorch only where it is installed."""
-    return [BY_HAND, LITE, *([TORCH] if installed_torch() else [])]
+def check(step: Step, who: list[str], runs: int = 6) -> None:
+    """Hold the implementations against each other in float64, over as many steps as bring all to their steady state.
 
-
-def check(step: Step, who: list[str], runs: int = 3) -> None:
-    """Hold the implementations against each other in float64, over a few steps.
+    The steps are smaller for that, and without randomness: see their ``comparable``.
 
     Raises
     ------
     AssertionError
         If losses, parameters or gradients differ by more than rounding.
     """
+    step = step.comparable()
     reference, *others = [step.contestant(name, np.dtype(np.float64)) for name in who]
+    messages = [f"{step.name}: {name} and {who[0]} differ" for name in who[1:]]
     for _ in range(runs):
         loss = reference.step().item()
-        for name, other in zip(who[1:], others, strict=True):
-            message = f"{step.name}: {name} and {who[0]} differ"
+        for message, other in zip(messages, others, strict=True):
             np.testing.assert_allclose(other.step().item(), loss, rtol=1e-9, err_msg=message)
-            for ours, theirs in zip(other.state(), reference.state(), strict=True):
-                np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12, err_msg=message)
+    expected = reference.state()
+    for message, other in zip(messages, others, strict=True):
+        for ours, theirs in zip(other.state(), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12, err_msg=message)

@@ -222,7 +222,7 @@ def _holds_arrays(data: Any) -> bool:
 
 
 def _leaf(array: Array, requires_grad: bool) -> Tensor:
-    out = wrap(array)
+    out = wrap(array if thread.recorder is None else thread.recorder.constant(array))
     return out.requires_grad_() if requires_grad else out
 
 

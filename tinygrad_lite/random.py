@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_lite import dtypes
+from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 from tinygrad_lite.creation import _float_by_default, _leaf, _shape
 from tinygrad_lite.dtypes import DTypeLike
@@ -116,8 +117,10 @@ def initial_seed() -> int:
     return default_generator.initial_seed()
 
 
-def _source(generator: Generator | None) -> np.random.Generator:
-    return (default_generator if generator is None else generator).numpy
+def source_of(generator: Generator | None = None) -> Any:
+    """What draws the numbers: of a generator, or of the default one; while a step is recorded, it writes draws down."""
+    chosen = default_generator if generator is None else generator
+    return chosen.numpy if thread.recorder is None else thread.recorder.source(chosen)
 
 
 def _drawn(draw: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
@@ -126,7 +129,8 @@ def _drawn(draw: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     if wanted.kind != "f":
         raise RuntimeError(f"random floats cannot be {wanted}: use randint() for integers")
     direct = wanted if wanted != dtypes.float16 else dtypes.float32
-    return np.asarray(draw(shape, dtype=direct), wanted)
+    drawn: Array = draw(shape, dtype=direct)
+    return drawn if direct == wanted else np.asarray(drawn, wanted, like=drawn)
 
 
 def rand(
@@ -140,7 +144,7 @@ def rand(
     >>> tl.rand(2, 3).shape
     (2, 3)
     """
-    return _leaf(_drawn(_source(generator).random, _shape(size), dtype), requires_grad)
+    return _leaf(_drawn(source_of(generator).random, _shape(size), dtype), requires_grad)
 
 
 def randn(
@@ -154,7 +158,7 @@ def randn(
     >>> tl.randn(2, 3).shape
     (2, 3)
     """
-    return _leaf(_drawn(_source(generator).standard_normal, _shape(size), dtype), requires_grad)
+    return _leaf(_drawn(source_of(generator).standard_normal, _shape(size), dtype), requires_grad)
 
 
 def rand_like(input: Tensor, dtype: DTypeLike = None, requires_grad: bool = False) -> Tensor:
@@ -212,7 +216,7 @@ def randint(
     if high is None or low >= high:
         raise RuntimeError(f"randint: expected low < high, got {low} and {high}")
     wanted = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
-    return wrap(_source(generator).integers(low, high, _shape((size,))).astype(wanted))
+    return wrap(source_of(generator).integers(low, high, _shape((size,))).astype(wanted))
 
 
 def randperm(n: int, generator: Generator | None = None) -> Tensor:
@@ -226,7 +230,7 @@ def randperm(n: int, generator: Generator | None = None) -> Tensor:
     """
     if n < 0:
         raise RuntimeError(f"randperm: n cannot be negative: {n}")
-    return wrap(_source(generator).permutation(n))
+    return wrap(source_of(generator).permutation(n))
 
 
 def bernoulli(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -241,7 +245,7 @@ def bernoulli(input: Tensor, generator: Generator | None = None) -> Tensor:
     probabilities = input._array
     if not np.all((probabilities >= 0) & (probabilities <= 1)):
         raise RuntimeError("bernoulli: probabilities must be from 0 to 1")
-    return wrap((_source(generator).random(input.shape) < probabilities).astype(input.dtype))
+    return wrap((source_of(generator).random(input.shape) < probabilities).astype(input.dtype))
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:

@@ -24,6 +24,7 @@ class _ThreadState(threading.local):
     def __init__(self) -> None:
         self.grad_enabled: Any = True  # while anomalies are searched: the Origin of the last operation, for its node
         self.noting = self.checking = False
+        self.recorder: Any = None  # while a step is recorded: what writes it down
         context = contextvars.copy_context()
         context.run(np.seterr, all="ignore")
         self.run: Callable[..., Any] = context.run

@@ -227,7 +227,7 @@ def _versions(tensor: Tensor) -> tuple[tuple[Version, Stamp], ...]:
 
 def _shared_version(input: Tensor, out: Tensor) -> Version:
     """The version of a result that may be a view: then it is its input's."""
-    if out._array.__class__ is ndarray and not np.may_share_memory(input._array, out._array):
+    if not np.may_share_memory(input._array, out._array):
         return [0, None]
     return note_view(input, out)
 

@@ -15,7 +15,7 @@ from tinygrad_lite.ops.indexing import one_hot
 from tinygrad_lite.ops.linear_algebra import linear
 from tinygrad_lite.ops.losses import Reduction, check_reduction, cross_entropy, nll_loss, reduce
 from tinygrad_lite.ops.softmax import log_softmax, softmax
-from tinygrad_lite.random import default_generator
+from tinygrad_lite.random import source_of
 
 __all__ = [
     "binary_cross_entropy",
@@ -86,7 +86,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     check_probability(p)
     if not training or p == 0:
         return input
-    draws: Any = default_generator.numpy.random(input.shape, np.float64 if input.dtype == np.float64 else np.float32)
+    draws: Any = source_of().random(input.shape, np.float64 if input.dtype == np.float64 else np.float32)
     kept = np.greater_equal(draws, p, out=draws)
     scale = 1 / (1 - p) if p < 1 else 0.0
     out: Tensor = input * wrap(np.multiply(kept, scale, dtype=input.dtype, casting="same_kind"))

@@ -314,7 +314,7 @@ def square(input: Any) -> Tensor:
     >>> tl.square(tl.tensor([1.0, -3.0]))
     tensor([1., 9.])
     """
-    return np.square(input if input.dtype.kind != "b" else np.asarray(input, np.int64))
+    return np.square(input if input.dtype.kind != "b" else np.asarray(input, np.int64, like=input))
 
 
 @square.vjp(0)

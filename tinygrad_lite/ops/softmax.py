@@ -61,7 +61,7 @@ def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Tensor:
 def largest(x, axis):
     """The largest entry of each row, kept as a dimension."""
     if _has_short_rows(x, axis):
-        return np.maximum.reduce(np.ascontiguousarray(x.mT), axis=0)[:, None]
+        return np.maximum.reduce(np.ascontiguousarray(x.mT, like=x), axis=0)[:, None]
     return np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_lite.autograd.tensor import Array, wrap
 from tinygrad_lite.dtypes import float64
-from tinygrad_lite.optim.optimizer import Optimizer, ParameterGroup, Parameters
+from tinygrad_lite.optim.optimizer import Optimizer, ParameterGroup, Parameters, as_number
 
 __all__ = ["Adam", "AdamW"]
 
@@ -89,9 +89,9 @@ class Adam(Optimizer):
     def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: ParameterGroup) -> None:
         if not state:
             _initialise(state, parameter, group["amsgrad"])
-        weight_decay = float(group["weight_decay"])
+        weight_decay = as_number(group["weight_decay"])
         if group["decoupled_weight_decay"]:
-            parameter = np.multiply(parameter, 1 - float(group["lr"]) * weight_decay, out=parameter)
+            parameter = np.multiply(parameter, 1 - as_number(group["lr"]) * weight_decay, out=parameter)
             weight_decay = 0.0
         gradient = self._objective_gradient(parameter, gradient, weight_decay, group["maximize"])
         mean, square = self._running_means(gradient, state, group)
@@ -107,7 +107,7 @@ class Adam(Optimizer):
 
     def _running_means(self, gradient: Array, state: dict[str, Any], group: ParameterGroup) -> tuple[Array, Array]:
         """The means of the gradient and of its square, brought up to date."""
-        beta1, beta2 = map(float, group["betas"])
+        beta1, beta2 = map(as_number, group["betas"])
         mean, square = state["exp_avg"]._array, state["exp_avg_sq"]._array
         part = np.multiply(gradient, 1 - beta1, out=self._scratch.like(mean))  # where the gradient may lie
         mean = np.multiply(mean, beta1, out=mean)
@@ -123,7 +123,7 @@ class Adam(Optimizer):
 
         With ``c = sqrt(1 - beta2**t)`` the step is ``lr * c / (1 - beta1**t) * m / (sqrt(v) + c * eps)``.
         """
-        beta1, beta2 = map(float, group["betas"])
+        beta1, beta2 = map(as_number, group["betas"])
         first, second = self._scratch.two_numbers(float64)
         step = state["step"]._array
         step = np.add(step, 1, out=step)
@@ -134,7 +134,9 @@ class Adam(Optimizer):
         second = np.sqrt(second, out=second)
         first = np.divide(second, first, out=first)
         rate, eps = self._scratch.two_numbers(dtype)
-        return np.multiply(first, float(group["lr"]), out=rate), np.multiply(second, float(group["eps"]), out=eps)
+        return np.multiply(first, as_number(group["lr"]), out=rate), np.multiply(
+            second, as_number(group["eps"]), out=eps
+        )
 
 
 class AdamW(Adam):

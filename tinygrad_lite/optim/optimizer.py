@@ -13,7 +13,7 @@ from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 from tinygrad_lite.nn.parameter import zero_gradients
 from tinygrad_lite.optim.scratch import Scratch
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "as_number"]
 
 ParameterGroup = dict[str, Any]
 Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[ParameterGroup]
@@ -232,6 +232,11 @@ class Optimizer:
             lines += [f"Parameter Group {number}"]
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+
+def as_number(value: Any) -> float:
+    """A hyperparameter as a Python float, which widens no array; one that records what is done with it stays as it is."""
+    return value if isinstance(value, float) and not isinstance(value, np.generic) else float(value)
 
 
 def _names_and_tensors(params: Iterable[Any]) -> ParameterGroup:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lite.autograd.tensor import Array, wrap
-from tinygrad_lite.optim.optimizer import Optimizer, ParameterGroup, Parameters
+from tinygrad_lite.optim.optimizer import Optimizer, ParameterGroup, Parameters, as_number
 
 __all__ = ["SGD"]
 
@@ -79,13 +79,15 @@ class SGD(Optimizer):
             raise ValueError("Nesterov's momentum needs momentum > 0 and dampening = 0")
 
     def _update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: ParameterGroup) -> None:
-        lr, momentum = float(group["lr"]), float(group["momentum"])
+        lr, momentum = as_number(group["lr"]), as_number(group["momentum"])
         if group["weight_decay"] or group["maximize"]:
-            gradient = self._objective_gradient(parameter, gradient, float(group["weight_decay"]), group["maximize"])
+            gradient = self._objective_gradient(
+                parameter, gradient, as_number(group["weight_decay"]), group["maximize"]
+            )
         if not momentum:
             self._move(parameter, gradient, lr)
             return
-        velocity = self._velocity(gradient, momentum, 1 - float(group["dampening"]), state)
+        velocity = self._velocity(gradient, momentum, 1 - as_number(group["dampening"]), state)
         if group["nesterov"]:
             self._move(parameter, gradient, lr)
             self._move(parameter, velocity, lr * momentum)

@@ -1,0 +1,351 @@
+"""Recording a step: it runs once, for real, on recording arrays."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite.autograd.anomaly import PACKAGE, detect_anomaly
+from tinygrad_lite.autograd.engine import _consumers_first
+from tinygrad_lite.autograd.graph import Node
+from tinygrad_lite.autograd.modes import thread
+from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
+from tinygrad_lite.autograd.tree import leaves, rebuild
+from tinygrad_lite.compiler.numbers import Number
+from tinygrad_lite.compiler.program import Program
+from tinygrad_lite.compiler.recording import Recorder, Recording, concrete
+from tinygrad_lite.compiler.surroundings import Surroundings
+
+__all__ = ["Capture", "capture"]
+
+
+@dataclass
+class Capture:
+    """One run of a step, and the program that it came to.
+
+    Attributes
+    ----------
+    result : object
+        What the step returned.
+    program : Program
+        What it computed.
+    tensors : list of Tensor or ndarray
+        What the program's state inputs stand for.
+    gradients : list of (Tensor, int or None)
+        What the step leaves in ``.grad`` of a tensor: the number of the program's gradient, or None for none.
+    without_gradient : list of Tensor
+        The tensors whose ``.grad`` was None before and is not after: the step may add to what it finds there.
+    accumulated : list of (Tensor, Tensor)
+        The tensors whose ``.grad`` the step reads, and that gradient.
+    conditions : dict of str to object
+        What was found out about hyperparameters.
+    problems : list of str
+        Why it cannot be replayed.
+    unsettled : list of str
+        What the step changed of what it reads: the next run will be another one.
+    """
+
+    result: Any
+    program: Program
+    tensors: list[Any]
+    gradients: list[tuple[Tensor, int | None]] = field(default_factory=list)
+    without_gradient: list[Tensor] = field(default_factory=list)
+    accumulated: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    conditions: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+
+
+def capture(step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], around: Surroundings) -> Capture:
+    """Run ``step(*args, **kwargs)`` and record it.
+
+    The step's exceptions pass; whatever happens, tensors and hyperparameters are themselves again afterwards.
+    """
+    return _Capturing(around).run(step, args, kwargs)
+
+
+class _Capturing:
+    """One recording: who stands for whom while the step runs."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+        self.recorder = Recorder()
+        self.program = Program()
+        self.tensors: list[Any] = []  # what the program's inputs stand for; None for an argument
+        self.recordings: list[Recording] = []  # of the program's inputs
+        self.gradients: list[tuple[Tensor, int | None]] = []
+        self.stand_ins: dict[int, Tensor] = {}  # of the arguments, by id
+
+    def run(self, step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Capture:
+        with ExitStack() as undo:
+            undo.callback(self._settle)
+            args, kwargs = self._with_stand_ins((tuple(args), kwargs))
+            states = self._substitute_all(undo)
+            before = {id(tensor): tensor._grad for _, tensor in states}
+            conditions = self._lift_hyperparameters(undo)
+            with self._recording_mode():
+                result = step(*args, **kwargs)
+            self._note_writes()
+            self._note_gradients(states, before)
+            outputs = self._note_outputs(result)
+            self._note_shared_memory()
+        self._repair_leaks(outputs)
+        without = [t for t, number in self.gradients if number is not None and before[id(t)] is None]
+        self._drop_unused()
+        self._note_hooks()
+        used = {id(tensor) for tensor in self.tensors}
+        gradients = [(tensor, before[id(tensor)]) for _, tensor in states]
+        accumulated = [(tensor, g) for tensor, g in gradients if g is not None and id(g) in used]
+        problems, unsettled = self.recorder.problems, self.around.changed()
+        return Capture(
+            result, self.program, self.tensors, self.gradients, without, accumulated, conditions, problems, unsettled
+        )
+
+    def _note_hooks(self) -> None:
+        """Hooks are Python that would run while recording only; so would the backward of an outer graph."""
+        for name, tensor in zip(self.program.names, self.tensors, strict=True):
+            if isinstance(tensor, Tensor) and tensor._node is not None:
+                self.recorder.problems.append(
+                    f"{name} is computed outside of the step: detach() it, or compute it inside"
+                )
+            if isinstance(tensor, Tensor) and tensor._hooks is not None:
+                self.recorder.problems.append(f"{name} has hooks on its gradient")
+        self.recorder.problems += [
+            f"module {name or type(module).__name__} has hooks"
+            for name, module in self.around.modules.items()
+            if module._hooks is not None
+        ]
+
+    def _drop_unused(self) -> None:
+        """Leave out what is in reach, but not used by the step; arguments stay."""
+        program = self.program
+        used = {id(value) for value in program.values()} | {id(program.inputs[place]) for place, _ in program.writes}
+        kept = [i for i, value in enumerate(program.inputs) if id(value) in used or program.kinds[i] == "argument"]
+        new = {old: place for place, old in enumerate(kept)}
+        for place, old in enumerate(kept):
+            program.inputs[old].params["place"] = place
+        program.inputs = [program.inputs[i] for i in kept]
+        program.names = [program.names[i] for i in kept]
+        program.kinds = [program.kinds[i] for i in kept]
+        program.writes = [(new[place], value) for place, value in program.writes]
+        self.tensors = [self.tensors[i] for i in kept]
+
+    # ---- before the step
+
+    def _input(self, name: str, kind: str, array: Array, tensor: Any) -> Recording:
+        known = self.recorder.known(array)
+        if known is not None:
+            return known
+        recording = self.recorder.input(array, len(self.tensors))
+        self.program.inputs.append(recording.value)
+        self.program.names.append(name)
+        self.program.kinds.append(kind)
+        self.tensors.append(tensor)
+        self.recordings.append(recording)
+        return recording
+
+    def _with_stand_ins(self, arguments: Any) -> Any:
+        """The arguments with tensors of the recording's own in the place of the caller's, which stay as they are."""
+        states = {id(tensor) for tensor in self.around.tensors.values()}
+        stand_ins = self.stand_ins
+        replaced = []
+        for leaf in leaves(arguments):
+            if isinstance(leaf, Tensor) and id(leaf) not in states:
+                if id(leaf) not in stand_ins:
+                    recording = self._input(f"argument{len(stand_ins)}", "argument", leaf._array, None)
+                    stand_ins[id(leaf)] = stand_in = wrap(recording)  # type: ignore[arg-type]
+                    stand_in._requires_grad = leaf._requires_grad
+                leaf = stand_ins[id(leaf)]
+            elif isinstance(leaf, np.ndarray):
+                self.recorder.problems.append("an argument is a NumPy array: pass tensors, tl.from_numpy(array)")
+            replaced.append(leaf)
+        return rebuild(arguments, replaced)
+
+    def _substitute_all(self, undo: ExitStack) -> list[tuple[str, Tensor]]:
+        """Put recordings behind all tensors in reach, and behind their gradients."""
+        states = [(name, found) for name, found in self.around.tensors.items() if isinstance(found, Tensor)]
+        gradients = [(f"{name}.grad", tensor._grad) for name, tensor in states if tensor._grad is not None]
+        known = {id(tensor) for _, tensor in states}
+        versions: dict[int, Any] = {}
+        for name, tensor in [*states, *((name, g) for name, g in gradients if id(g) not in known)]:
+            self._substitute(name, tensor, versions, undo)
+        for name, found in self.around.tensors.items():
+            if isinstance(found, np.ndarray):
+                self._input(name, "state", found, found)
+        return states
+
+    def _substitute(self, name: str, tensor: Tensor, versions: dict[int, Any], undo: ExitStack) -> None:
+        array, version = tensor._array, tensor._version
+        recording = self._input(name, "state", array, tensor)
+        temporary = versions.setdefault(id(version), [0, None])  # recorded arrays have no checksums
+        tensor._array, tensor._version = recording, temporary  # type: ignore[assignment]
+
+        def give_back() -> None:
+            tensor._version = version
+            version[0] += temporary[0]
+            temporary[0] = 0
+            if tensor._array is recording:  # type: ignore[comparison-overlap]
+                tensor._array = array
+            else:
+                self.recorder.problems.append(f"the step replaces the data of {name}: change it in place")
+
+        undo.callback(give_back)
+
+    def _lift_hyperparameters(self, undo: ExitStack) -> dict[str, Any]:
+        """Let the optimizers read numbers that know their names."""
+        conditions: dict[str, Any] = {}
+        for name, group, key in self.around.hyperparameters():
+            value = group[key]
+            if isinstance(value, tuple):
+                lifted: Any = tuple(
+                    Number.named(item, f"{name}[{index}]", conditions) for index, item in enumerate(value)
+                )
+            else:
+                lifted = Number.named(value, name, conditions)
+            group[key] = lifted
+            undo.callback(self._give_back_number, group, key, lifted, value)
+        return conditions
+
+    def _give_back_number(self, group: dict[str, Any], key: str, lifted: Any, value: Any) -> None:
+        if group[key] is lifted:
+            group[key] = value
+        else:
+            group[key] = concrete(group[key])
+            self.recorder.problems.append(f"the step changes the optimizer's {key!r}: do that between the steps")
+
+    # ---- during the step
+
+    @contextmanager
+    def _recording_mode(self) -> Iterator[None]:
+        """Random numbers and new tensors are recorded, operations know their lines, and side effects are noticed."""
+        previous, profiler = thread.recorder, sys.getprofile()
+        thread.recorder = self.recorder
+        try:
+            with detect_anomaly(check_nan=False):
+                sys.setprofile(self._watch)
+                yield
+        finally:
+            sys.setprofile(profiler)
+            thread.recorder = previous
+
+    def _watch(self, frame: Any, event: str, called: Any) -> None:
+        """Note what the user's code does besides computing: printing, files, the clock, random numbers."""
+        if event == "c_call" and _is_users(frame):
+            owner = getattr(called, "__self__", None)
+            name = getattr(called, "__name__", str(called))
+            if called in SIDE_EFFECTS or isinstance(owner, (io.IOBase, random.Random, np.random.Generator)):
+                self.recorder.problem(f"{name}() would happen while recording only")
+
+    # ---- after the step
+
+    def _note_writes(self) -> None:
+        for place, (given, recording) in enumerate(zip(self.program.inputs, self.recordings, strict=True)):
+            if recording.storage.value is not given:
+                self.program.writes.append((place, recording.storage.value))
+
+    def _note_gradients(self, states: Sequence[tuple[str, Tensor]], before: dict[int, Tensor | None]) -> None:
+        """What the step put into ``.grad``, in tensors of its own."""
+        for name, tensor in states:
+            gradient = tensor._grad
+            if gradient is before[id(tensor)]:
+                continue
+            if gradient is None:
+                self.gradients.append((tensor, None))
+            elif not isinstance(gradient._array, Recording) or gradient._node is not None:
+                self.recorder.problems.append(f"the gradient of {name} has a graph, or is no result of the step")
+            else:
+                self.gradients.append((tensor, len(self.program.gradients)))
+                self.program.gradients.append((name, gradient._array.value))
+
+    def _note_outputs(self, result: Any) -> list[Tensor]:
+        """Tell the tensors that the step returns."""
+        states = {id(recording.storage) for recording in self.recordings}
+        outputs = []
+        for leaf in leaves(result):
+            if isinstance(leaf, (Recording, np.ndarray, Number)):
+                self.recorder.problems.append("the step returns an array or a hyperparameter: return tensors")
+            if isinstance(leaf, Tensor):
+                array: Any = leaf._array
+                if not isinstance(array, Recording):
+                    array = self.recorder.constant(array)
+                if id(array.storage) in states:
+                    self.recorder.problems.append("the step returns a tensor from outside, or a view of one")
+                self.program.outputs.append(array.value)
+                outputs.append(leaf)
+        self.program.checks = self.recorder.checks
+        return outputs
+
+    def _note_shared_memory(self) -> None:
+        """Two arrays on one memory would have to be read and written in one order."""
+        for place, _ in self.program.writes:
+            mine = self.recordings[place].array
+            for other, name in zip(self.recordings, self.program.names, strict=True):
+                if other.array is not mine and np.may_share_memory(mine, other.array):
+                    self.recorder.problems.append(
+                        f"{self.program.names[place]} is changed and shares memory with {name}"
+                    )
+
+    def _settle(self) -> None:
+        """Nothing is recorded any more; tensors that the step made or changed get arrays."""
+        self.recorder.close()
+        for stand_in in self.stand_ins.values():
+            _make_real(stand_in)
+            _make_real(stand_in._grad)
+        for found in self.around.tensors.values():
+            if isinstance(found, Tensor):
+                _make_real(found)
+                _make_real(found._grad)
+        for optimizer in self.around.optimizers.values():
+            for state in optimizer.state.values():
+                for value in state.values():
+                    _make_real(value)
+
+    def _repair_leaks(self, outputs: Sequence[Tensor]) -> None:
+        """Give arrays to tensors and nodes that outlive the step; only what it returns may do so."""
+        for output in outputs:
+            _make_real(output)
+        places = [output._node for output in outputs if output._node is not None]
+        for node in _consumers_first(places):
+            if node.saved is not None:
+                node.saved = concrete(node.saved)
+        self.recordings.clear()
+        leaked = self.recorder.alive()
+        if leaked:
+            gc.collect()
+            leaked = self.recorder.alive()
+        if leaked:
+            self.recorder.problems.append("the step keeps a tensor that it computed: return it instead")
+        holders = gc.get_referrers(*leaked) if leaked else []
+        for holder in holders:
+            _make_real(holder)
+        nodes = gc.get_referrers(*[holder for holder in holders if isinstance(holder, tuple)]) if holders else []
+        for node in nodes:
+            if isinstance(node, Node):
+                node.saved = concrete(node.saved)
+
+
+def _make_real(tensor: Any) -> None:
+    if isinstance(tensor, Tensor) and isinstance(tensor._array, Recording):
+        tensor._array = tensor._array.array
+
+
+def _is_users(frame: Any) -> bool:
+    """Whether the user's code runs here, or called the library that does."""
+    while frame.f_code.co_filename.startswith(LIBRARY) and frame.f_back is not None:
+        frame = frame.f_back
+    return not frame.f_code.co_filename.startswith((PACKAGE, NUMPY))
+
+
+LIBRARY = f"{Path(os.__file__).parent}{os.sep}"
+SIDE_EFFECTS = {print, input, open, exec}
+NUMPY = str(Path(np.__file__).parent)

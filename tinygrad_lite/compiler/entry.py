@@ -1,0 +1,316 @@
+"""The way into a compiled step: the conditions, the arguments, the run, and what it leaves, as one generated function.
+
+A step of a small net runs in a microsecond, so looking whether its program still holds must cost no more: the function
+is written for one program, and compares what it finds to constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite.autograd.graph import Node, Primitive
+from tinygrad_lite.autograd.modes import thread
+from tinygrad_lite.autograd.tensor import Tensor, wrap
+from tinygrad_lite.autograd.tree import leaves, rebuild
+from tinygrad_lite.compiler.capture import Capture
+from tinygrad_lite.compiler.surroundings import ATTRIBUTE, PLAIN, Condition, Surroundings
+
+__all__ = ["MISS", "REFUSED", "Entry"]
+
+MISS = object()
+"""What an entry returns if its program does not fit the call: nothing has happened then."""
+
+REFUSED = object()
+"""What it returns if the program does not accept the values of this call (a label out of range): nothing has happened."""
+
+
+class Entry:
+    """A program, bound to the arrays that it reads and changes.
+
+    Parameters
+    ----------
+    capture : Capture
+        The recorded run.
+    around : Surroundings
+        What the step reaches.
+    executable : object
+        The program, compiled: see ``numpy_emitter`` and ``native``.
+    args, kwargs
+        Arguments of a call that it is for.
+
+    Attributes
+    ----------
+    call : callable
+        ``call(*args, **kwargs)``: what the step returns, or :data:`MISS` or :data:`REFUSED`.
+    fits : callable
+        ``fits(*args, **kwargs)``: whether the program is for such a call.
+    source : str
+        The function behind ``call``.
+    """
+
+    def __init__(
+        self, capture: Capture, around: Surroundings, executable: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> None:
+        self.capture, self.executable = capture, executable
+        self.hyperparameters = list(around.hyperparameters())
+        self.names: dict[str, Any] = {
+            "MISS": MISS,
+            "REFUSED": REFUSED,
+            "rebuild": rebuild,
+            "thread": thread,
+            "Tensor": Tensor,
+            "new": object.__new__,
+            "getrefcount": getrefcount,
+            "run": executable.run,
+            "rebind": executable.rebind,
+            "update_numbers": self.update_numbers,
+            "renew": self.renew,
+            "freed": _freed_node(),
+        }
+        self.gradients = [wrap(np.empty(v.shape, v.dtype)) for _, v in capture.program.gradients]
+        self.bind()
+        writer = _Writer(self.names)
+        self.source = _source(writer, self, around.conditions, args, kwargs)
+        exec(compile(self.source, "<compiled step>", "exec"), self.names)
+        self.call: Callable[..., Any] = self.names["call"]
+        self.fits: Callable[..., bool] = self.names["fits"]
+        self.update_numbers()
+
+    # ---- arrays
+
+    def bind(self) -> None:
+        """Let the executable work on the arrays that the tensors have now."""
+        program = self.capture.program
+        self.arrays = [
+            np.empty(value.shape, value.dtype) if tensor is None else _array(tensor)
+            for value, tensor in zip(program.inputs, self.capture.tensors, strict=True)
+        ]
+        self.executable.bind(self.arrays, [gradient._array for gradient in self.gradients])
+        for place, (array, tensor) in enumerate(zip(self.arrays, self.capture.tensors, strict=True)):
+            self.names[f"array{place}"] = array
+            self.names[f"version{place}"] = tensor._version if isinstance(tensor, Tensor) else [0, None]
+        for number in range(len(self.gradients)):
+            self._name_gradient(number)
+
+    def follow(self) -> bool:
+        """Bind again if tensors have other arrays of the same shape and dtype; whether that was so."""
+        found = [(old, _array(t)) for old, t in zip(self.arrays, self.capture.tensors, strict=True) if t is not None]
+        if all(old is new for old, new in found):
+            return False
+        if any(old.shape != new.shape or old.dtype != new.dtype for old, new in found):
+            return False
+        self.bind()
+        return True
+
+    def renew(self, number: int) -> None:
+        """Leave a gradient to those who hold it, and give the next one memory of its own."""
+        self.gradients[number] = wrap(np.empty_like(self.gradients[number]._array))
+        self.executable.bind(self.arrays, [gradient._array for gradient in self.gradients])
+        self._name_gradient(number)
+
+    def _name_gradient(self, number: int) -> None:
+        """Let the function know a gradient, and how many hold it while nobody else does: a parameter is one of them."""
+        names = self.names
+        names[f"gradient{number}"] = self.gradients[number]
+        names[f"memory{number}"] = self.gradients[number]._array
+        names[f"holders{number}"] = getrefcount(names[f"gradient{number}"]) + 1
+        names[f"users{number}"] = getrefcount(names[f"memory{number}"])
+
+    def own_arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
+        """The arguments that are inputs of the program, in order."""
+        states = {id(tensor) for tensor in self.capture.tensors if tensor is not None}
+        tensors = [
+            leaf for leaf in leaves((tuple(args), kwargs)) if isinstance(leaf, Tensor) and id(leaf) not in states
+        ]
+        return list({id(tensor): tensor for tensor in tensors}.values())
+
+    def generators(self) -> list[Any]:
+        """The sources of the random numbers that the program draws."""
+        draws = [value.params["generator"] for value in self.capture.program.values() if value.op == "draw"]
+        return list({id(generator): generator for generator in draws}.values())
+
+    # ---- hyperparameters
+
+    def update_numbers(self) -> bool:
+        """Read the hyperparameters; whether the program is for such ones."""
+        values: dict[str, Any] = {}
+        for index, (name, group, key) in enumerate(self.hyperparameters):
+            self.names[f"number{index}"] = group[key]
+            values[name] = group[key]
+        if any(eval(condition, dict(values)) != found for condition, found in self.capture.conditions.items()):
+            self.names |= {f"number{index}": MISS for index in range(len(self.hyperparameters))}
+            return False
+        for index, source in enumerate(self.executable.number_sources):
+            self.executable.numbers[index] = eval(source, dict(values))
+        return True
+
+
+def _array(tensor: Any) -> Any:
+    return tensor._array if isinstance(tensor, Tensor) else tensor
+
+
+def _freed_node() -> Node:
+    """What made a loss whose backward has been run."""
+    node = Node()
+    node.primitive = Primitive(_compiled)
+    node.params, node.edges, node.shapes, node.versions, node.hooks = {}, (), (), (), None
+    node.dtype, node.saved, node.origin = np.dtype(np.float32), None, True
+    return node
+
+
+def _compiled() -> None:
+    """The forward that is no call of its own."""
+
+
+# ---- the text of the function
+
+
+class _Writer:
+    """Lines, and names for objects in them."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
+        self.lines: list[str] = []
+        self._known: dict[int, str] = {}
+
+    def name(self, thing: Any) -> str:
+        """A name for an object."""
+        if id(thing) not in self._known:
+            self._known[id(thing)] = f"object{len(self._known)}"
+            self.names[self._known[id(thing)]] = thing
+        return self._known[id(thing)]
+
+    def function(self, name: str, lines: Sequence[str]) -> str:
+        """A function's text."""
+        return "\n    ".join([f"def {name}(*args, **kwargs):", *lines]) + "\n"
+
+
+def _source(writer: _Writer, entry: Entry, conditions: Sequence[Condition], args: Any, kwargs: Any) -> str:
+    """The functions ``fits`` and ``call``."""
+    mode = "is True" if thread.grad_enabled else "is False"
+    tests = [f"len(args) == {len(args)}", f"len(kwargs) == {len(kwargs)}" if kwargs else "not kwargs"]
+    tests += [f"thread.grad_enabled {mode}", "not thread.noting"]
+    like_then, arguments = _arguments(writer, entry, args, kwargs)
+    tests += [*like_then, *_conditions(writer, conditions), *_states(writer, entry)]
+    fitting = ["try:", "    if not (", *(f"        {test} and" for test in tests), "        True", "    ): return {}"]
+    fitting += ["except (TypeError, KeyError, IndexError, AttributeError, ValueError): return {}"]
+    numbers = [f"{writer.name(group)}[{key!r}] is number{i}" for i, (_, group, key) in enumerate(entry.hyperparameters)]
+    if numbers:
+        fitting += [f"if not ({' and '.join(numbers)}) and not update_numbers(): return {{}}"]
+    fits = writer.function("fits", [*(line.replace("{}", "False") for line in fitting), "return True"])
+    missed = [line.replace("{}", "MISS") for line in fitting]
+    return fits + writer.function(
+        "call", [*missed, *_run(entry, arguments), *_effects(writer, entry), *_result(writer, entry)]
+    )
+
+
+def _run(entry: Entry, arguments: dict[int, str]) -> Iterator[str]:
+    for number in range(len(entry.gradients)):
+        held = f"getrefcount(gradient{number}) > holders{number} or getrefcount(memory{number}) > users{number}"
+        yield f"if {held} or gradient{number}._array is not memory{number}: renew({number})"
+    for place, spelled in arguments.items():
+        yield f"rebind({place}, {spelled}._array)"
+    yield "try: refused = run()"
+    yield "except (ValueError, IndexError): refused = True"
+    yield "if refused: return REFUSED"
+
+
+def _effects(writer: _Writer, entry: Entry) -> Iterator[str]:
+    for place, _ in entry.capture.program.writes:
+        yield f"version{place}[0] += 1"
+    for tensor, number in entry.capture.gradients:
+        name, gradient = writer.name(tensor), "None" if number is None else f"gradient{number}"
+        yield f"if {name}._grad is not {gradient}: {name}._grad = {gradient}"
+
+
+def _arguments(writer: _Writer, entry: Entry, args: Any, kwargs: Any) -> tuple[list[str], dict[int, str]]:
+    """The tests that the arguments are like those of the recording, and how the program's inputs are spelled."""
+    tests: list[str] = []
+    spelled: dict[int, str] = {}
+    first: dict[int, str] = {}  # where an argument that comes twice came first
+    states = {id(tensor) for tensor in entry.capture.tensors if tensor is not None}
+
+    def visit(name: str, found: Any) -> None:
+        if isinstance(found, (tuple, list, dict)):
+            tests.append(f"{name}.__class__ is {writer.name(type(found))} and len({name}) == {len(found)}")
+            for key, item in found.items() if isinstance(found, dict) else enumerate(found):
+                visit(f"{name}[{key!r}]", item)
+        elif not isinstance(found, Tensor):
+            tests.append(_is(writer, name, found))
+        elif id(found) in states or id(found) in first:
+            tests.append(f"{name} is {first.get(id(found), writer.name(found) if id(found) in states else '')}")
+        else:
+            place = len(first)
+            first[id(found)] = name
+            shape, dtype = f"{name}._array.shape == {found.shape}", f"{name}._array.dtype is {writer.name(found.dtype)}"
+            tests.append(f"{name}._requires_grad is {found._requires_grad} and {shape} and {dtype}")
+            if place < len(entry.capture.program.kinds) and entry.capture.program.kinds[place] == "argument":
+                spelled[place] = name
+
+    for index, found in enumerate(args):
+        visit(f"args[{index}]", found)
+    for key, found in kwargs.items():
+        visit(f"kwargs[{key!r}]", found)
+    return tests, spelled
+
+
+def _is(writer: _Writer, expression: str, expected: Any) -> str:
+    """The test that an expression gives this object, or an equal number or string of its type."""
+    name = writer.name(expected)
+    if expected is None or isinstance(expected, bool) or not isinstance(expected, PLAIN):
+        return f"{expression} is {name}"
+    return f"((found := {expression}) is {name} or (found.__class__ is {name}.__class__ and found == {name}))"
+
+
+def _conditions(writer: _Writer, conditions: Sequence[Condition]) -> Iterator[str]:
+    for condition in conditions:
+        holder, key = writer.name(condition.holder), condition.key
+        if condition.expression == ATTRIBUTE:
+            place = f"{holder}.{key}"
+        else:
+            key = repr(key) if isinstance(key, (str, int)) else writer.name(key)
+            place = condition.expression.format(holder=holder, key=key)
+        yield _is(writer, place, condition.expected)
+
+
+def _states(writer: _Writer, entry: Entry) -> Iterator[str]:
+    """The tests that tensors from outside have the arrays that the program is bound to."""
+    for place, tensor in enumerate(entry.capture.tensors):
+        if isinstance(tensor, Tensor):
+            name = writer.name(tensor)
+            yield f"{name}._array is array{place} and {name}._requires_grad is {tensor._requires_grad}"
+            yield f"{name}._node is None and {name}._hooks is None"
+    for tensor in entry.capture.without_gradient:
+        yield f"{writer.name(tensor)}._grad is None"
+    for tensor, gradient in entry.capture.accumulated:
+        yield f"{writer.name(tensor)}._grad is {writer.name(gradient)}"
+
+
+def _result(writer: _Writer, entry: Entry) -> Iterator[str]:
+    """The lines that wrap the outputs and return what the step returns."""
+    found = leaves(entry.capture.result)
+    names = []
+    outputs = 0
+    for leaf in found:
+        if not isinstance(leaf, Tensor):
+            names.append(writer.name(leaf))
+            continue
+        name = f"result{outputs}"
+        node = "freed" if leaf._requires_grad else "None"
+        yield f"{name} = new(Tensor)"
+        yield f"{name}._array = {writer.name(entry.executable.outputs[outputs])}.copy()"
+        yield f"{name}._grad = {name}._hooks = None"
+        yield f"{name}._version = [0, None]"
+        yield f"{name}._requires_grad = {leaf._requires_grad}"
+        yield f"{name}._node = {node}"
+        names.append(name)
+        outputs += 1
+    if found == [entry.capture.result] or (len(found) == 1 and found[0] is entry.capture.result):
+        yield f"return {names[0]}"
+    else:
+        skeleton = rebuild(entry.capture.result, [None] * len(found))
+        yield f"return rebuild({writer.name(skeleton)}, ({', '.join(names)},))"

@@ -1,0 +1,491 @@
+"""Mathematical functions as LLVM IR, to be inlined into loops.
+
+For float32 the common ones are straight-line code (polynomials, selections, operations on the bits), so that a loop
+that calls them is vectorised. The others, and float64, call the C library.
+
+Only ``contract`` may change the arithmetic here (a product and a sum become one fused operation): the sums cancel on
+purpose, which ``reassoc`` would undo. The polynomials are near-minimax fits, made for this file by weighted least
+squares with Lawson's reweighting, each coefficient rounded to float32 and the rest fitted again.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+__all__ = ["FUNCTIONS", "declarations", "knows", "symbol"]
+
+TYPES = {"float32": ("float", "f32"), "float64": ("double", "f64")}
+"""dtype: LLVM's name of the type, and the suffix of functions of it."""
+
+
+class Code:
+    """The lines of a function, and the functions that they call."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+        self.type, self.suffix = TYPES[self.dtype.name]
+        self.lines: list[str] = []
+        self.declared: set[str] = set()
+
+    def emit(self, text: str) -> str:
+        """Add a line that computes ``text``, and give the name of its result."""
+        name = f"%t{len(self.lines)}"
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def real(self, value: Real | float) -> Real:
+        """A constant of the function's type; what is no constant stays as it is."""
+        if isinstance(value, Real):
+            return value
+        rounded = float(self.dtype.type(value))  # LLVM writes constants of both types with the bits of a double
+        return Real(self, f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}")
+
+    def intrinsic(self, name: str, *arguments: Real | float) -> Real:
+        """The result of LLVM's intrinsic."""
+        return self._call(f"llvm.{name}.{self.suffix}", "", arguments)
+
+    def library(self, name: str, *arguments: Real | float) -> Real:
+        """The result of the C library's function."""
+        return self._call(name + "f" if self.type == "float" else name, " nounwind willreturn readnone", arguments)
+
+    def _call(self, function: str, attributes: str, arguments: Sequence[Real | float]) -> Real:
+        self.declared.add(f"declare {self.type} @{function}({', '.join([self.type] * len(arguments))}){attributes}")
+        passed = ", ".join(f"{self.type} {self.real(argument)}" for argument in arguments)
+        return Real(self, self.emit(f"call {self.type} @{function}({passed})"))
+
+
+class Real:
+    """A floating-point number of a function; arithmetic with it adds lines.
+
+    A comparison gives a :class:`Condition`. It is false if a side is NaN.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, code: Code, name: str) -> None:
+        self.code = code
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+    def _arithmetic(self, operation: str, left: Real | float, right: Real | float) -> Real:
+        code = self.code
+        return Real(code, code.emit(f"{operation} contract {code.type} {code.real(left)}, {code.real(right)}"))
+
+    def __add__(self, other: Real | float) -> Real:
+        return self._arithmetic("fadd", self, other)
+
+    def __radd__(self, other: float) -> Real:
+        return self._arithmetic("fadd", other, self)
+
+    def __sub__(self, other: Real | float) -> Real:
+        return self._arithmetic("fsub", self, other)
+
+    def __rsub__(self, other: float) -> Real:
+        return self._arithmetic("fsub", other, self)
+
+    def __mul__(self, other: Real | float) -> Real:
+        return self._arithmetic("fmul", self, other)
+
+    def __rmul__(self, other: float) -> Real:
+        return self._arithmetic("fmul", other, self)
+
+    def __truediv__(self, other: Real | float) -> Real:
+        return self._arithmetic("fdiv", self, other)
+
+    def __rtruediv__(self, other: float) -> Real:
+        return self._arithmetic("fdiv", other, self)
+
+    def __neg__(self) -> Real:
+        return Real(self.code, self.code.emit(f"fneg {self.code.type} {self}"))
+
+    def __abs__(self) -> Real:
+        return self.code.intrinsic("fabs", self)
+
+    def _compare(self, relation: str, other: Real | float) -> Condition:
+        code = self.code
+        return Condition(code, code.emit(f"fcmp {relation} {code.type} {self}, {code.real(other)}"))
+
+    def __lt__(self, other: Real | float) -> Condition:
+        return self._compare("olt", other)
+
+    def __gt__(self, other: Real | float) -> Condition:
+        return self._compare("ogt", other)
+
+    def __eq__(self, other: Real | float) -> Condition:  # type: ignore[override]
+        return self._compare("oeq", other)
+
+    def bits(self) -> Integer:
+        """The bits of a float32 as an integer."""
+        return Integer(self.code, self.code.emit(f"bitcast float {self} to i32"))
+
+
+class Condition:
+    """True or false."""
+
+    def __init__(self, code: Code, name: str) -> None:
+        self.code = code
+        self.name = name
+
+    def select(self, yes: Real | float, no: Real | float) -> Real:
+        """One of two numbers; both are computed."""
+        code = self.code
+        operands = f"{code.type} {code.real(yes)}, {code.type} {code.real(no)}"
+        return Real(code, code.emit(f"select i1 {self.name}, {operands}"))
+
+
+class Integer:
+    """A 32-bit integer of a function; it wraps around."""
+
+    def __init__(self, code: Code, name: str) -> None:
+        self.code = code
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+    def _arithmetic(self, operation: str, other: Integer | int) -> Integer:
+        return Integer(self.code, self.code.emit(f"{operation} i32 {self}, {other}"))
+
+    def __add__(self, other: Integer | int) -> Integer:
+        return self._arithmetic("add", other)
+
+    def __sub__(self, other: Integer | int) -> Integer:
+        return self._arithmetic("sub", other)
+
+    def __lshift__(self, places: int) -> Integer:
+        return self._arithmetic("shl", places)
+
+    def __rshift__(self, places: int) -> Integer:
+        """The shift that keeps the sign."""
+        return self._arithmetic("ashr", places)
+
+    def __neg__(self) -> Integer:
+        return Integer(self.code, "0") - self
+
+    def at_most(self, bound: int) -> Integer:
+        """The smaller of the two."""
+        smaller = self.code.emit(f"icmp slt i32 {self}, {bound}")
+        return Integer(self.code, self.code.emit(f"select i1 {smaller}, i32 {self}, i32 {bound}"))
+
+    def real(self) -> Real:
+        """The same number in floating point."""
+        return Real(self.code, self.code.emit(f"sitofp i32 {self} to float"))
+
+    def float_bits(self) -> Real:
+        """The float32 of these bits."""
+        return Real(self.code, self.code.emit(f"bitcast i32 {self} to float"))
+
+    def power_of_two(self) -> Real:
+        """2 to this power; from -126 to 127."""
+        return ((self + 127) << 23).float_bits()
+
+
+Function: TypeAlias = Callable[..., Real]
+
+LOG_2_HIGH = 355 / 512
+"""Log 2 in 9 bits: its product with an exponent is exact."""
+LOG_2_LOW = math.log(2) - LOG_2_HIGH
+
+EXPONENTIAL = (0.4999999701976776, 0.1666654646396637, 0.04166744276881218, 0.008366253226995468, 0.0013869949616491795)
+"""(e^r - 1 - r) / r^2 for abs(r) <= log(2) / 2: relative error of e^r - 1 below 2^-26."""
+
+DOUBLE_DECAY = [coefficient * (-2.0) ** power for power, coefficient in enumerate(EXPONENTIAL, 2)]
+"""(e^(-2 s) - 1 + 2 s) / s^2."""
+
+LOGARITHM = (
+    0.3333333134651184,
+    -0.250008225440979,
+    0.20001249015331268,
+    -0.16623324155807495,
+    0.14201374351978302,
+    -0.13160178065299988,
+    0.1276368647813797,
+    -0.07636669278144836,
+)
+"""(log(1 + f) - f + f^2 / 2) / f^3 for 1/sqrt(2) <= 1 + f <= sqrt(2): relative error of log(1 + f) below 2^-27."""
+
+
+def _polynomial(x: Real, coefficients: Sequence[float]) -> Real:
+    """Horner's rule; the constant comes first."""
+    value = x.code.real(coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        value = value * x + coefficient
+    return value
+
+
+def _nearest(x: Real) -> tuple[Real, Integer]:
+    """The nearest integer, for abs(x) < 2^22, in both forms: at 1.5 * 2^23 the last bit of a float32 counts ones."""
+    shifter = 1.5 * 2**23
+    shifted = x + shifter
+    return shifted - shifter, shifted.bits() - int(np.float32(shifter).view(np.int32))
+
+
+def _exponential_parts(x: Real) -> tuple[Real, Integer]:
+    """(e^r - 1, n) with x = n log 2 + r, abs(r) <= log(2) / 2."""
+    n, power = _nearest(x * (1 / math.log(2)))
+    r = x - n * LOG_2_HIGH - n * LOG_2_LOW
+    return r * r * _polynomial(r, EXPONENTIAL) + r, power
+
+
+def _scaled(x: Real, power: Integer) -> Real:
+    """The product x * 2^power in two steps: from 2^-150, denormal, to 2^128, which may be infinite."""
+    half = power >> 1
+    return x * half.power_of_two() * (power - half).power_of_two()
+
+
+def _exp(x: Real) -> Real:
+    """e^x = 2^n e^r; beyond the bounds it is 0 or infinite."""
+    x = (x > 89.0).select(89.0, x)
+    x = (x < -105.0).select(-105.0, x)
+    part, power = _exponential_parts(x)
+    return _scaled(part + 1.0, power)
+
+
+def _exp2(x: Real) -> Real:
+    """2^x = 2^n e^(r log 2)."""
+    x = (x > 129.0).select(129.0, x)
+    x = (x < -151.0).select(-151.0, x)
+    n, power = _nearest(x)
+    r = (x - n) * math.log(2)
+    return _scaled(r * r * _polynomial(r, EXPONENTIAL) + r + 1.0, power)
+
+
+def _expm1(x: Real) -> Real:
+    """e^x - 1 = 2 (u (e^r - 1) + u - 1/2) with u = 2^(n - 1), which is finite."""
+    bounded = (x > 89.0).select(89.0, x)
+    bounded = (bounded < -18.0).select(-18.0, bounded)
+    part, power = _exponential_parts(bounded)
+    u = (power - 1).power_of_two()
+    return _identity_near_zero(x, (u * part + (u - 0.5)) * 2.0)
+
+
+def _identity_near_zero(x: Real, y: Real) -> Real:
+    """X where that is f(x) to the last bit: keeps the sign of zero, and what is left of a denormal number."""
+    return (abs(x) < 2.0**-25).select(x, y)
+
+
+def _tanh(x: Real) -> Real:
+    """Tanh abs(x) = -m / (2 + m) with m = e^(-2 abs(x)) - 1; from 9.1 on it is 1."""
+    size = abs(x)
+    size = (size > 10.0).select(10.0, size)
+    n, power = _nearest(size * (-2 / math.log(2)))
+    s = size + n * (math.log(2) / 2)  # in one step: the larger n, the less r = -2 s weighs
+    part = s * s * _polynomial(s, DOUBLE_DECAY) - 2.0 * s
+    u = power.power_of_two()
+    m = u * part + (u - 1.0)
+    return x.code.intrinsic("copysign", m / (m + 2.0), x)
+
+
+def _mantissa(x: Real) -> tuple[Real, Integer]:
+    """(m, e) with x = m 2^e, 1/sqrt(2) <= m < sqrt(2), for normal numbers."""
+    bits = x.bits()
+    exponent = (bits - int(np.float32(math.sqrt(0.5)).view(np.int32))) >> 23
+    return (bits - (exponent << 23)).float_bits(), exponent
+
+
+def _normal_mantissa(x: Real) -> tuple[Real, Real]:
+    """(m - 1, e) for any positive number, also a denormal one."""
+    denormal = x < 2.0**-126
+    mantissa, exponent = _mantissa(denormal.select(x * 2.0**23, x))
+    return mantissa - 1.0, exponent.real() - denormal.select(23.0, 0.0)
+
+
+def _log_of_one_plus(f: Real) -> Real:
+    """Log(1 + f) - f."""
+    square = f * f
+    return f * square * _polynomial(f, LOGARITHM) - square * 0.5
+
+
+def _log_limits(x: Real, y: Real) -> Real:
+    """y, and what the logarithm is where x is infinite, NaN, zero or negative."""
+    y = (x < math.inf).select(y, x)
+    return (x < 0.0).select(math.nan, (x == 0.0).select(-math.inf, y))
+
+
+def _log_parts(f: Real, exponent: Real) -> Real:
+    """Log(1 + f) + e log 2, small terms first."""
+    return f + (_log_of_one_plus(f) + exponent * LOG_2_LOW) + exponent * LOG_2_HIGH
+
+
+def _log(x: Real) -> Real:
+    return _log_limits(x, _log_parts(*_normal_mantissa(x)))
+
+
+def _log_to_base(x: Real, base: float) -> Real:
+    """Log x / log base."""
+    f, exponent = _normal_mantissa(x)
+    scale = 1 / math.log(base)
+    high = float(np.float32(scale))
+    y = f + _log_of_one_plus(f)
+    return _log_limits(x, y * high + (y * (scale - high) + exponent * (math.log(2) * scale)))
+
+
+def _log2(x: Real) -> Real:
+    return _log_to_base(x, 2.0)
+
+
+def _log10(x: Real) -> Real:
+    return _log_to_base(x, 10.0)
+
+
+def _log1p(x: Real) -> Real:
+    """Log u with u = 1 + x, and what was lost by rounding u added to its mantissa."""
+    u = x + 1.0
+    lost = x - (u - 1.0)
+    mantissa, exponent = _mantissa(u)
+    f = mantissa - 1.0 + lost * (-exponent.at_most(64)).power_of_two()  # beyond 2^64 the loss is too small to count
+    return _identity_near_zero(x, _log_limits(u, _log_parts(f, exponent.real())))
+
+
+def _sign(x: Real) -> Real:
+    """1, -1, 0, NaN."""
+    return (x > 0.0).select(1.0, (x < 0.0).select(-1.0, (x == 0.0).select(0.0, x)))
+
+
+def _reciprocal(x: Real) -> Real:
+    return 1.0 / x
+
+
+def _square(x: Real) -> Real:
+    return x * x
+
+
+INTRINSICS = {
+    "absolute": "fabs",
+    "ceil": "ceil",
+    "copysign": "copysign",
+    "cos": "cos",
+    "exp": "exp",
+    "exp2": "exp2",
+    "floor": "floor",
+    "log": "log",
+    "log10": "log10",
+    "log2": "log2",
+    "power": "pow",
+    "rint": "rint",
+    "sin": "sin",
+    "sqrt": "sqrt",
+    "trunc": "trunc",
+}
+"""Ufuncs that are LLVM intrinsics: a loop is vectorised around one even if the C library computes it."""
+
+LIBRARY = {
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "cbrt": "cbrt",
+    "cosh": "cosh",
+    "expm1": "expm1",
+    "fmod": "fmod",
+    "hypot": "hypot",
+    "log1p": "log1p",
+    "sinh": "sinh",
+    "tan": "tan",
+    "tanh": "tanh",
+}
+"""Ufuncs that are functions of the C library."""
+
+FORMULAS: dict[str, Function] = {"reciprocal": _reciprocal, "sign": _sign, "square": _square}
+"""What is written out here for both types."""
+
+FLOAT32_FORMULAS: dict[str, Function] = {
+    "exp": _exp,
+    "exp2": _exp2,
+    "expm1": _expm1,
+    "log": _log,
+    "log10": _log10,
+    "log1p": _log1p,
+    "log2": _log2,
+    "tanh": _tanh,
+}
+"""What is written out here for float32."""
+
+FUNCTIONS = frozenset({*INTRINSICS, *LIBRARY, *FORMULAS})
+"""The names of the ufuncs; each has float32 and float64."""
+
+
+def knows(name: str, dtype: Any) -> bool:
+    """Whether there is a function for that ufunc.
+
+    Parameters
+    ----------
+    name : str
+        NumPy's name of the ufunc.
+    dtype : dtype-like
+        Of its operands and its result.
+
+    Returns
+    -------
+    bool
+    """
+    return name in FUNCTIONS and np.dtype(dtype).name in TYPES
+
+
+def symbol(name: str, dtype: Any) -> str:
+    """The function's name in LLVM IR.
+
+    Examples
+    --------
+    >>> symbol("exp", "float32")
+    '@tl_exp_f32'
+    """
+    if not knows(name, dtype):
+        raise ValueError(f"No native function for {name} of {np.dtype(dtype)}.")
+    return f"@tl_{name}_{TYPES[np.dtype(dtype).name][1]}"
+
+
+def declarations(functions: Iterable[tuple[str, Any]]) -> str:
+    """The LLVM IR of functions, to stand beside the code that calls them.
+
+    It declares the intrinsics and C functions that they use, named ``llvm.*`` or as in C: a module must not declare
+    those again.
+
+    Parameters
+    ----------
+    functions : iterable of (name, dtype)
+        As :func:`symbol` takes them; a pair may come more than once.
+
+    Returns
+    -------
+    str
+    """
+    declared: set[str] = set()
+    definitions: dict[str, str] = {}
+    for name, dtype in functions:
+        function = symbol(name, dtype)
+        if function not in definitions:
+            code = Code(dtype)
+            definitions[function] = _definition(function, code, name)
+            declared |= code.declared
+    return "\n".join([*sorted(declared), *definitions.values()]) + "\n"
+
+
+def _definition(function: str, code: Code, name: str) -> str:
+    operands = [Real(code, f"%x{k}") for k in range(getattr(np, name).nin)]
+    result = _value(name, operands)
+    parameters = ", ".join(f"{code.type} {operand}" for operand in operands)
+    lines = "\n".join(code.lines)
+    return (
+        f"define internal {code.type} {function}({parameters}) alwaysinline {{\n{lines}\n  ret {code.type} {result}\n}}"
+    )
+
+
+def _value(name: str, operands: Sequence[Real]) -> Real:
+    code = operands[0].code
+    formulas = FORMULAS | FLOAT32_FORMULAS if code.suffix == "f32" else FORMULAS
+    if name in formulas:
+        return formulas[name](*operands)
+    if name in INTRINSICS:
+        return code.intrinsic(INTRINSICS[name], *operands)
+    return code.library(LIBRARY[name], *operands)

@@ -1,0 +1,96 @@
+"""The first replay of a program, held against an eager step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite.autograd.tensor import Tensor
+from tinygrad_lite.autograd.tree import leaves
+from tinygrad_lite.compiler.entry import Entry
+
+__all__ = ["TOLERANCE", "verify"]
+
+TOLERANCE = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-10}
+SMALLEST_NORM = 1e-3  # differences between smaller arrays are rounding of larger intermediate results
+
+
+def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Run the step by its program on copies, then for real in eager mode, and compare; returns the real result.
+
+    Raises
+    ------
+    RuntimeError
+        If loss, gradients or state differ by more than rounding: norm-wise 1e-4 in float32, 1e-10 in float64. The
+        eager step has been done then.
+    """
+    replayed = _replay_on_copies(entry, args, kwargs)
+    result = function(*args, **kwargs)
+    entry.bind()
+    if replayed is None:
+        return result  # the program refuses these values, and eager mode did not: it is not better known
+    real = dict(_real(entry, result))
+    for name, array in replayed.items():
+        difference = _difference(array, real[name])
+        if difference > TOLERANCE.get(real[name].dtype.name, 0):
+            raise RuntimeError(
+                f"compile: the program of {getattr(function, '__name__', function)} differs from the step itself: "
+                f"{name} by {difference:.2g} of its norm; the step was run eagerly, and will be"
+            )
+    return result
+
+
+def _replay_on_copies(entry: Entry, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """What the program leaves, by name, computed on copies of what it changes."""
+    program, executable = entry.capture.program, entry.executable
+    written = {place for place, _ in program.writes}
+    arguments = [leaf._array for leaf in entry.own_arguments(args, kwargs)]
+    arrays = [
+        arguments.pop(0) if tensor is None else np.copy(array) if place in written else array
+        for place, (array, tensor) in enumerate(zip(entry.arrays, entry.capture.tensors, strict=True))
+    ]
+    gradients = [np.empty(value.shape, value.dtype) for _, value in program.gradients]
+    entry.update_numbers()
+    generators = entry.generators()
+    states = [generator.get_state() for generator in generators]
+    executable.bind(arrays, gradients)
+    try:
+        refused = executable.run()
+    except (ValueError, IndexError):
+        refused = True
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)
+    if refused:
+        return None
+    found = {f"output {i}": np.copy(array) for i, array in enumerate(executable.outputs)}
+    found |= {program.names[place]: arrays[place] for place in written}
+    found |= {f"the gradient of {name}": g for (name, _), g in zip(program.gradients, gradients, strict=True)}
+    return found
+
+
+def _real(entry: Entry, result: Any) -> Iterator[tuple[str, Any]]:
+    """The same, of the real step."""
+    program = entry.capture.program
+    for index, leaf in enumerate(leaf for leaf in leaves(result) if isinstance(leaf, Tensor)):
+        yield f"output {index}", leaf._array
+    for place, _ in program.writes:
+        yield program.names[place], entry.arrays[place]
+    for tensor, number in entry.capture.gradients:
+        if number is not None and tensor._grad is not None:
+            yield f"the gradient of {program.gradients[number][0]}", tensor._grad._array
+
+
+def _difference(found: Any, expected: Any) -> float:
+    """The norm of the difference, in norms of what is expected; infinite where shapes or NaNs differ."""
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return float("inf")
+    if expected.dtype.kind != "f":
+        return 0.0 if np.array_equal(found, expected) else float("inf")
+    a, b = found.astype(np.float64), expected.astype(np.float64)
+    finite = np.isfinite(b)
+    if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+        return float("inf")
+    norm = max(float(np.linalg.norm(b[finite])), SMALLEST_NORM)
+    return float(np.linalg.norm(a[finite] - b[finite])) / norm
