@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = [step.name for step in STEPS]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="STEP", help=", ".join(names))
     parser.add_argument("--rounds", type=int, help="turns of each contestant (default 15, with --quick 3)")
-    parser.add_argument("--quick", action="store_true", help="short turns, without JAX: rougher figures, soon")
+    parser.add_argument("--quick", action="store_true", help="short turns, without JAX and first calls")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args(arguments)
     results = run(options.only, options.rounds or (3 if options.quick else 15), options.quick)
@@ -44,12 +44,14 @@ def run(names: Sequence[str], rounds: int, quick: bool) -> dict[str, Any]:
     rounds : int
         Turns of each contestant; interpreters are started a fifth as often, at least once, for the first calls.
     quick : bool
-        Turns of 5 milliseconds instead of 100, and without JAX, which compiles each step for half a second or more.
+        Turns of 5 milliseconds instead of 100, no first calls, and no JAX, which compiles each step for half a second
+        or more.
     """
     who = [name for name in contestants() if not (quick and name == JAX)]
     with machine.one_thread():
         steps = [result_of(step, who, rounds, 0.005 if quick else 0.1) for step in STEPS if step.name in names]
-        starts = [result_of_start(name, who, max(1, rounds // 5)) for name in LARGEST if name in names]
+        largest = [] if quick else [name for name in LARGEST if name in names]
+        starts = [result_of_start(name, who, max(1, rounds // 5)) for name in largest]
         return {
             "machine": machine.describe(*PACKAGES),
             "rounds": rounds,

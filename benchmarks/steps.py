@@ -39,8 +39,9 @@ class Net:
         return ", ".join(["-".join(map(str, self.widths)), samples, *hidden, self.loss, *penalty])
 
     def comparable(self) -> "Net":
-        """The step as the contestants are held against each other: of a batch no larger than is worth the time."""
-        return replace(self, batch=min(self.batch, 100))
+        """The step as the contestants are held against each other: no larger than is worth the time."""
+        d, *others = self.widths
+        return replace(self, widths=(d, *(min(n, 100) for n in others)), batch=min(self.batch, 100))
 
     def contestant(self, who: str, dtype: np.dtype[Any]) -> Contestant:
         """The implementation named ``who``, on the same weights and data as the others."""

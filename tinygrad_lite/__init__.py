@@ -13,6 +13,7 @@ from tinygrad_lite import _names, autograd, datasets, func, nn, optim, utils
 from tinygrad_lite._tensor import Tensor
 from tinygrad_lite.autograd.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinygrad_lite.compiler import compile
+from tinygrad_lite.config import show_config
 from tinygrad_lite.creation import *
 from tinygrad_lite.dtypes import *
 from tinygrad_lite.dtypes import bool_ as bool

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lite.autograd.anomaly import PACKAGE, detect_anomaly
-from tinygrad_lite.autograd.engine import _consumers_first
+from tinygrad_lite.autograd.engine import _consumers_first, grad
 from tinygrad_lite.autograd.graph import Node
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves, rebuild
+from tinygrad_lite.compiler.differentiation import Backward, split
 from tinygrad_lite.compiler.numbers import Number
 from tinygrad_lite.compiler.program import Program
 from tinygrad_lite.compiler.recording import Recorder, Recording, concrete
@@ -53,6 +54,8 @@ class Capture:
         Why it cannot be replayed.
     unsettled : list of str
         What the step changed of what it reads: the next run will be another one.
+    backward : Backward or None
+        How to differentiate what it returns, if that is still to be done.
     """
 
     result: Any
@@ -64,6 +67,7 @@ class Capture:
     conditions: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
+    backward: Backward | None = None
 
 
 def capture(step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], around: Surroundings) -> Capture:
@@ -98,17 +102,27 @@ class _Capturing:
             self._note_writes()
             self._note_gradients(states, before)
             outputs = self._note_outputs(result)
+            backward = self._differentiate(outputs, states)
             self._note_shared_memory()
         self._repair_leaks(outputs)
         without = [t for t, number in self.gradients if number is not None and before[id(t)] is None]
-        self._drop_unused()
+        self._drop_unused(backward)
         self._note_hooks()
         used = {id(tensor) for tensor in self.tensors}
         gradients = [(tensor, before[id(tensor)]) for _, tensor in states]
         accumulated = [(tensor, g) for tensor, g in gradients if g is not None and id(g) in used]
         problems, unsettled = self.recorder.problems, self.around.changed()
         return Capture(
-            result, self.program, self.tensors, self.gradients, without, accumulated, conditions, problems, unsettled
+            result,
+            self.program,
+            self.tensors,
+            self.gradients,
+            without,
+            accumulated,
+            conditions,
+            problems,
+            unsettled,
+            backward,
         )
 
     def _note_hooks(self) -> None:
@@ -126,12 +140,42 @@ class _Capturing:
             if module._hooks is not None
         ]
 
-    def _drop_unused(self) -> None:
+    def _differentiate(self, outputs: Sequence[Tensor], states: Sequence[tuple[str, Tensor]]) -> Backward | None:
+        """Record the backward of what the step returns, if it is to be differentiated later."""
+        wanted = [place for place, output in enumerate(outputs) if output._requires_grad and output._node is not None]
+        if not wanted or self.gradients:
+            return None
+        candidates = {id(recording.array): place for place, recording in enumerate(self.recordings)}
+        tensors = [tensor for tensor in [*self.stand_ins.values(), *(t for _, t in states)] if tensor._requires_grad]
+        tensors = list({id(tensor): tensor for tensor in tensors}.values())
+        sources = [candidates[id(tensor._array.array)] for tensor in tensors]  # type: ignore[attr-defined]
+        cotangents = [np.ones(outputs[place].shape, outputs[place].dtype) for place in wanted]
+        given = [self.recorder.input(array, -1) for array in cotangents]
+        with self._recording_mode():
+            found = grad(
+                [outputs[place] for place in wanted],
+                tensors,
+                [wrap(recording) for recording in given],  # type: ignore[arg-type]
+                retain_graph=True,
+                allow_unused=True,
+            )
+        gradients = [None if g is None else self.recorder.operand(g._array, g.dtype) for g in found]
+        return split(self.program, wanted, [recording.value for recording in given], sources, gradients)
+
+    def _drop_unused(self, backward: Backward | None) -> None:
         """Leave out what is in reach, but not used by the step; arguments stay."""
         program = self.program
+        needed = set() if backward is None else {*backward.inputs, *backward.sources}
         used = {id(value) for value in program.values()} | {id(program.inputs[place]) for place, _ in program.writes}
-        kept = [i for i, value in enumerate(program.inputs) if id(value) in used or program.kinds[i] == "argument"]
+        kept = [
+            place
+            for place, value in enumerate(program.inputs)
+            if id(value) in used or place in needed or program.kinds[place] == "argument"
+        ]
         new = {old: place for place, old in enumerate(kept)}
+        if backward is not None:
+            backward.inputs = [new[place] for place in backward.inputs]
+            backward.sources = [new[place] for place in backward.sources]
         for place, old in enumerate(kept):
             program.inputs[old].params["place"] = place
         program.inputs = [program.inputs[i] for i in kept]

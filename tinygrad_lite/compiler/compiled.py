@@ -16,6 +16,7 @@ from tinygrad_lite.autograd.tree import leaves
 from tinygrad_lite.compiler import backends
 from tinygrad_lite.compiler.capture import Capture, capture
 from tinygrad_lite.compiler.comparison import first_difference
+from tinygrad_lite.compiler.differentiation import Replay
 from tinygrad_lite.compiler.entry import MISS, REFUSED, Entry
 from tinygrad_lite.compiler.surroundings import Surroundings
 from tinygrad_lite.compiler.verification import verify
@@ -110,8 +111,7 @@ class Compiled:
         if found.problems:
             self._stay_eager(found.problems[0])
         elif not found.unsettled and previous is not None and not (difference := first_difference(previous, found)):
-            executable = self._backend.compile(found.program, getattr(self._function, "__name__", "step"))
-            pending.entry = Entry(found, around, executable, args, kwargs)
+            pending.entry = self._compile(found, around, args, kwargs)
         elif pending.recordings >= MOST_RECORDINGS:
             changed = f"each call changes {found.unsettled[0]}" if found.unsettled else difference
             self._stay_eager(changed)
@@ -120,6 +120,14 @@ class Compiled:
                 "almost every call is of another kind: other shapes, or other Python numbers; pass tensors"
             )
         return found.result
+
+    def _compile(self, found: Capture, around: Surroundings, args: Sequence[Any], kwargs: dict[str, Any]) -> Entry:
+        name = getattr(self._function, "__name__", "forward")
+        replay = None
+        if found.backward is not None:
+            backward = self._backend.compile(found.backward.program, f"{name}_backward")
+            replay = Replay(found.backward, backward, self._lock)
+        return Entry(found, around, self._backend.compile(found.program, name), replay, args, kwargs)
 
     def _verify(self, key: Any, pending: Pending, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run eagerly and by the program, and let the program take over if they agree."""

@@ -17,6 +17,7 @@ from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves, rebuild
 from tinygrad_lite.compiler.capture import Capture
+from tinygrad_lite.compiler.differentiation import Replay, Replayed
 from tinygrad_lite.compiler.surroundings import ATTRIBUTE, PLAIN, Condition, Surroundings
 
 __all__ = ["MISS", "REFUSED", "Entry"]
@@ -39,6 +40,8 @@ class Entry:
         What the step reaches.
     executable : object
         The program, compiled: see ``numpy_emitter`` and ``native``.
+    replay : Replay or None
+        Of the backward, if what the step returns is differentiated later.
     args, kwargs
         Arguments of a call that it is for.
 
@@ -53,9 +56,15 @@ class Entry:
     """
 
     def __init__(
-        self, capture: Capture, around: Surroundings, executable: Any, args: Sequence[Any], kwargs: dict[str, Any]
+        self,
+        capture: Capture,
+        around: Surroundings,
+        executable: Any,
+        replay: Replay | None,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
     ) -> None:
-        self.capture, self.executable = capture, executable
+        self.capture, self.executable, self.replay = capture, executable, replay
         self.hyperparameters = list(around.hyperparameters())
         self.names: dict[str, Any] = {
             "MISS": MISS,
@@ -69,6 +78,7 @@ class Entry:
             "rebind": executable.rebind,
             "update_numbers": self.update_numbers,
             "renew": self.renew,
+            "replay": replay,
             "freed": _freed_node(),
         }
         self.gradients = [wrap(np.empty(v.shape, v.dtype)) for _, v in capture.program.gradients]
@@ -204,7 +214,7 @@ def _source(writer: _Writer, entry: Entry, conditions: Sequence[Condition], args
     fits = writer.function("fits", [*(line.replace("{}", "False") for line in fitting), "return True"])
     missed = [line.replace("{}", "MISS") for line in fitting]
     return fits + writer.function(
-        "call", [*missed, *_run(entry, arguments), *_effects(writer, entry), *_result(writer, entry)]
+        "call", [*missed, *_run(entry, arguments), *_effects(writer, entry), *_result(writer, entry, arguments)]
     )
 
 
@@ -290,7 +300,7 @@ def _states(writer: _Writer, entry: Entry) -> Iterator[str]:
         yield f"{writer.name(tensor)}._grad is {writer.name(gradient)}"
 
 
-def _result(writer: _Writer, entry: Entry) -> Iterator[str]:
+def _result(writer: _Writer, entry: Entry, arguments: dict[int, str]) -> Iterator[str]:
     """The lines that wrap the outputs and return what the step returns."""
     found = leaves(entry.capture.result)
     names = []
@@ -300,17 +310,35 @@ def _result(writer: _Writer, entry: Entry) -> Iterator[str]:
             names.append(writer.name(leaf))
             continue
         name = f"result{outputs}"
-        node = "freed" if leaf._requires_grad else "None"
+        freed = leaf._requires_grad and entry.replay is None
         yield f"{name} = new(Tensor)"
         yield f"{name}._array = {writer.name(entry.executable.outputs[outputs])}.copy()"
         yield f"{name}._grad = {name}._hooks = None"
         yield f"{name}._version = [0, None]"
-        yield f"{name}._requires_grad = {leaf._requires_grad}"
-        yield f"{name}._node = {node}"
+        yield f"{name}._requires_grad = {freed}"
+        yield f"{name}._node = {'freed' if freed else None}"
         names.append(name)
         outputs += 1
-    if found == [entry.capture.result] or (len(found) == 1 and found[0] is entry.capture.result):
+    if entry.replay is not None:
+        yield from _graph(writer, entry, arguments)
+    if len(found) == 1 and found[0] is entry.capture.result:
         yield f"return {names[0]}"
     else:
         skeleton = rebuild(entry.capture.result, [None] * len(found))
-        yield f"return rebuild({writer.name(skeleton)}, ({', '.join(names)},))"
+        yield f"return rebuild({writer.name(skeleton)}, ({''.join(f'{name}, ' for name in names)}))"
+
+
+def _graph(writer: _Writer, entry: Entry, arguments: dict[int, str]) -> Iterator[str]:
+    """The lines that give the results their place in the graph."""
+    backward = entry.capture.backward
+    assert backward is not None
+
+    def tensors(places: Sequence[int]) -> str:
+        known = entry.capture.tensors
+        return "".join(f"{arguments.get(place) or writer.name(known[place])}, " for place in places)
+
+    results = "".join(f"result{place}, " for place in backward.outputs)
+    first = len(entry.executable.outputs) - backward.saved
+    saved = "".join(f"{writer.name(array)}.copy('K'), " for array in entry.executable.outputs[first:])
+    given = f"replay, ({results}), ({saved}), ({tensors(backward.inputs)}), {tensors(backward.sources)}"
+    yield f"{results}= {writer.name(Replayed.apply)}({given})"

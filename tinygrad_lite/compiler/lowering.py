@@ -169,15 +169,22 @@ def contiguous(shape: Space) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def lower(program: Program) -> Lowered:
+def lower(program: Program, has_gemm: Callable[[Any], bool] = lambda _: True) -> Lowered:
     """The canonical form.
+
+    Parameters
+    ----------
+    program : Program
+        Any.
+    has_gemm : callable
+        Whether there is a matrix product of a dtype; where there is none, NumPy is called.
 
     Returns
     -------
     Lowered
         Nothing is written outside before every check has passed, and nothing over what is still to be read.
     """
-    return _Lowering(program).run()
+    return _Lowering(program, has_gemm).run()
 
 
 def _address(array: Array) -> int:
@@ -186,8 +193,9 @@ def _address(array: Array) -> int:
 
 
 class _Lowering:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, has_gemm: Callable[[Any], bool]) -> None:
         self.program = program
+        self.has_gemm = has_gemm
         self.nodes: list[Node] = []
         self.sources: dict[Value, Source] = {}
         self.flags: list[Buffer] = []
@@ -377,6 +385,9 @@ class _Lowering:
         rows, inner, columns = x.shape[0] if x.ndim == 2 else 1, x.shape[-1], y.shape[1] if y.ndim == 2 else 1
         if isinstance(a, Literal) and isinstance(b, Literal):
             return None
+        for_blas = not isinstance(a, Literal) and not isinstance(b, Literal) and not _is_small(rows, inner, columns)
+        if for_blas and not self.has_gemm(value.dtype):
+            return None
         if isinstance(a, Literal) or isinstance(b, Literal):
             window = self._product_with_constant(a, b, (rows, inner, columns), value)
         else:
@@ -416,8 +427,7 @@ class _Lowering:
         rows, inner, columns = sizes
         if inner == 1:
             return self._elementwise("multiply", [a, b], (rows, columns), (value.dtype,) * 3, value)
-        vector = rows == 1 or columns == 1
-        if (vector and max(rows, columns) * inner <= SMALL_MATRIX) or rows * inner * columns <= SMALL_PRODUCT:
+        if _is_small(rows, inner, columns):
             shape = (rows, columns, inner)
             factors: list[Source] = [a.view(a.layout[:, None, :]), b.view(b.layout.T[None, :, :])]
             product = self._elementwise("multiply", factors, shape, (value.dtype,) * 3, value)
@@ -620,6 +630,12 @@ def needed_by(roots: Iterable[Node], nodes: Sequence[Node]) -> set[Node]:
             stack += node.after
             stack += [makers[access.buffer] for access in node.accesses if access.buffer in makers]
     return found
+
+
+def _is_small(rows: int, inner: int, columns: int) -> bool:
+    """Whether a product is better done by loops, which fuse with others, than by BLAS."""
+    with_vector = min(rows, inner, columns) == 1 and rows * inner * columns <= SMALL_MATRIX
+    return with_vector or inner == 1 or rows * inner * columns <= SMALL_PRODUCT
 
 
 def _order(axes: list[int], shape: tuple[int, ...], sources: Sequence[Source]) -> list[int]:

@@ -79,7 +79,7 @@ class _Names:
         """A short name with the next number, which only arrays without a name use up."""
         if value in self.given or value.is_literal or value.op == "number":
             return
-        stem = {"constant": "constant", "draw": "draws"}.get(value.op, "t")
+        stem = {"constant": "constant", "draw": "draws"}.get(value.op, "view" if value.op in VIEWS else "t")
         self._counts[stem] += 1
         self.give(value, f"{stem}{self._counts[stem]}")
 
@@ -150,7 +150,7 @@ def _cotangents(values: list[Value], results: list[tuple[Value, str]]) -> list[t
         for x in (x for value in group if value.op not in VIEWS for x in value.inputs):
             base = _base(x)
             if base.origin.phase == "backward" and base not in computed_here and x.op != "constant":
-                while x.op in VIEWS - {"bitcast"}:
+                while x.op in VIEWS and not (x.op == "bitcast" and x.dtype.kind == "f"):
                     (x,) = x.inputs
                 if x.shape == result.shape:
                     found.append((x, name))

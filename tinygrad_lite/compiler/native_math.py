@@ -357,6 +357,12 @@ def _square(x: Real) -> Real:
     return x * x
 
 
+def _logaddexp(x: Real, y: Real) -> Real:
+    """Log(e^x + e^y): the larger, and log(1 + e^-d) for the distance d; of equal infinities there is none."""
+    larger = (x > y).select(x, y)
+    return (x == y).select(x + math.log(2), larger + _value("log1p", [_value("exp", [-abs(x - y)])]))
+
+
 INTRINSICS = {
     "absolute": "fabs",
     "ceil": "ceil",
@@ -396,7 +402,12 @@ LIBRARY = {
 }
 """Ufuncs that are functions of the C library."""
 
-FORMULAS: dict[str, Function] = {"reciprocal": _reciprocal, "sign": _sign, "square": _square}
+FORMULAS: dict[str, Function] = {
+    "logaddexp": _logaddexp,
+    "reciprocal": _reciprocal,
+    "sign": _sign,
+    "square": _square,
+}
 """What is written out here for both types."""
 
 FLOAT32_FORMULAS: dict[str, Function] = {
@@ -445,22 +456,24 @@ def symbol(name: str, dtype: Any) -> str:
     return f"@tl_{name}_{TYPES[np.dtype(dtype).name][1]}"
 
 
-def declarations(functions: Iterable[tuple[str, Any]]) -> str:
+def declarations(functions: Iterable[tuple[str, Any]], others: Iterable[str] = ()) -> str:
     """The LLVM IR of functions, to stand beside the code that calls them.
 
-    It declares the intrinsics and C functions that they use, named ``llvm.*`` or as in C: a module must not declare
-    those again.
+    The intrinsics and C functions that they use are declared with them. LLVM refuses a second declaration: what the
+    code itself needs is given here.
 
     Parameters
     ----------
     functions : iterable of (name, dtype)
         As :func:`symbol` takes them; a pair may come more than once.
+    others : iterable of str, optional
+        Declarations to add, as ``declare float @llvm.fabs.f32(float)``.
 
     Returns
     -------
     str
     """
-    declared: set[str] = set()
+    declared = set(others)
     definitions: dict[str, str] = {}
     for name, dtype in functions:
         function = symbol(name, dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from tinygrad_lite.compiler.loops import (
 from tinygrad_lite.compiler.lowering import Access, Node, Operand, contiguous
 
 __all__ = ["nest"]
+
+DType: TypeAlias = np.dtype[Any]
 
 BLOCK = 1024
 """Sums of more elements are sums of sums, the outer ones in float64: so float32 loses no digits."""
@@ -60,10 +63,12 @@ class _Nest:
         self.before: list[list[Statement]] = [[] for _ in range(self.depth + 1)]
         self.after: list[list[Statement]] = [[] for _ in range(self.depth + 1)]
         self.stores: list[Statement] = []
+        self.block_before: list[Statement] = []
+        self.block_after: list[Statement] = []
         self.results: dict[Buffer, Register | Literal] = {}
         self.levels: dict[int, int] = {}
-        self.loaded: dict[tuple[Access, bool], Register] = {}
-        self.cast: dict[tuple[int, np.dtype], Register] = {}
+        self.loaded: dict[Access, Register] = {}
+        self.cast: dict[tuple[int, DType], Register] = {}
         self.count = 0
         self.blocked = (
             bool(self.depth) and self.sizes[-1] > 2 * BLOCK and any(self._collects_inside(n) for n in self.nodes)
@@ -90,7 +95,7 @@ class _Nest:
 
     # ---- elements
 
-    def _register(self, dtype: np.dtype, level: int) -> Register:
+    def _register(self, dtype: DType, level: int) -> Register:
         register = Register(self.count, dtype)
         self.levels[self.count] = level
         self.count += 1
@@ -99,7 +104,7 @@ class _Nest:
     def _level(self, value: Register | Literal) -> int:
         return self.levels[value.number] if isinstance(value, Register) else 0
 
-    def _value(self, operand: Operand, dtype: np.dtype) -> Register | Literal:
+    def _value(self, operand: Operand, dtype: DType) -> Register | Literal:
         """The element of an operand, as the loop of its reader takes it."""
         if isinstance(operand, Literal):
             return operand
@@ -114,13 +119,12 @@ class _Nest:
         return self.cast[key]
 
     def _load(self, access: Access) -> Register:
-        key = access, False
-        if key not in self.loaded:
+        if access not in self.loaded:
             index = self._index(access.offset, access.strides)
             level = max((int(variable[1:]) + 1 for variable, _ in index.terms), default=0)
-            self.loaded[key] = self._register(access.dtype, level)
-            self.before[level].append(Load(self.loaded[key], access.buffer, index))
-        return self.loaded[key]
+            self.loaded[access] = self._register(access.dtype, level)
+            self.before[level].append(Load(self.loaded[access], access.buffer, index))
+        return self.loaded[access]
 
     def _index(self, offset: int, strides: Sequence[int]) -> Index:
         terms = ((f"i{level}", strides[axes[-1]]) for level, axes in enumerate(self.axes))
@@ -207,7 +211,7 @@ class _Nest:
     def _update(self, accumulator: str, op: str, value: Register | Literal) -> None:
         self.stores.append(Update(accumulator, op, value))
 
-    def _read(self, accumulator: str, dtype: np.dtype, place: list[Statement]) -> Register:
+    def _read(self, accumulator: str, dtype: DType, place: list[Statement]) -> Register:
         register = self._register(dtype, self.depth)
         place.append(Read(register, accumulator))
         return register
@@ -236,8 +240,7 @@ def _ordered(group: Group) -> list[int]:
 def _coalesced(axes: Sequence[int], group: Group) -> list[list[int]]:
     """The axes in runs that are one loop: those that every access walks through without a jump."""
     accesses = [x.strides for node in group.nodes for x in node.accesses]
-    accesses += [node.result_strides for node in group.nodes if not node.reduced]
-    accesses += [node.result_strides for node in group.nodes if node.reduced]
+    accesses += [node.result_strides for node in group.nodes]
     runs: list[list[int]] = []
     for axis in axes:
         if (

@@ -280,7 +280,7 @@ def _argument(item: Any, call: Call) -> str:
     if isinstance(item, Slot):
         return call.operands[item.number]
     if isinstance(item, tuple):
-        return f"({''.join(f'{_argument(part, call)}, ' for part in item).rstrip()})"
+        return f"({', '.join(_argument(part, call) for part in item)}{',' if len(item) == 1 else ''})"
     if isinstance(item, list):
         return f"[{', '.join(_argument(part, call) for part in item)}]"
     if isinstance(item, dict):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,8 +30,8 @@ def source(program: Program, name: str = "step") -> str:
     """The program as a Python function of NumPy arrays that needs ``import numpy as np`` and nothing else.
 
     Its parameters are the arrays that the program reads, under their names; keyword-only are hyperparameters, ``rng``
-    (a ``numpy.random.Generator``) where random numbers are drawn, and constants that are too large to be written out. It
-    changes the arrays in place as the program does and returns the outputs, and after them, if the program leaves
+    (a ``numpy.random.Generator``) where random numbers are drawn, and constants that are too large to be written out.
+    It changes the arrays in place as the program does and returns the outputs, and after them, if the program leaves
     gradients, a dict of these. Its results are bitwise those of the program.
 
     Parameters
@@ -141,7 +143,7 @@ class _Writer:
     def _result(self) -> str:
         results = [self._returned(value) for value in self.program.outputs]
         if self.program.gradients:
-            gradients = [f"{name!r}: {self._returned(value)}" for name, value in self.program.gradients]
+            gradients = [f"{json.dumps(name)}: {self._returned(value)}" for name, value in self.program.gradients]
             one_line = f"{{{', '.join(gradients)}}}"
             fits = len(one_line) < LONGEST_LINE - 20
             results.append(one_line if fits else "{\n        " + ",\n        ".join(gradients) + ",\n    }")
@@ -163,7 +165,7 @@ class _Writer:
             other is not x and not other.is_literal and other.op != "number" and other.dtype == x.dtype
             for other in value.inputs
         ):
-            return literal(x.params["data"].item())  # gives way to the dtype of the other, which is its own
+            return _shortest(x.params["data"])  # gives way to the dtype of the other, which is its own
         return self.value(x)
 
     def value(self, x: Value) -> str:
@@ -174,7 +176,7 @@ class _Writer:
         if x.op == "number":
             expression = self.numbers[x]
             self.keywords.update(dict.fromkeys(_names_in(expression)))
-            return expression if expression.isidentifier() else f"({expression})"
+            return expression if re.fullmatch(r"\w+(\[\w+\])?", expression) else f"({expression})"
         if x.op == "constant":
             return self._constant(x)
         if x in self.storage.base and self._is_inlined(x):
@@ -241,7 +243,7 @@ def _constant(data: np.ndarray[Any, Any]) -> str | None:
     if not data.flags.c_contiguous or data.dtype.kind not in "biuf":
         return None
     if data.ndim == 0:
-        return f"{dtype}({literal(data.item())})"
+        return f"{dtype}({_shortest(data)})"
     if data.ndim == 1 and data.dtype == np.int64 and data.size > 1 and np.array_equal(data, np.arange(data.size)):
         return f"np.arange({data.size})"
     first = data.flat[0].item() if data.size else 0
@@ -250,6 +252,13 @@ def _constant(data: np.ndarray[Any, Any]) -> str | None:
         known = {0: "zeros", 1: "ones"}.get(first) if str(first)[0] != "-" else None
         return f"np.{known}({shape}, {dtype})" if known else f"np.full({shape}, {literal(first)}, {dtype})"
     return f"np.array({literal(data.tolist())}, {dtype})" if 0 < data.size <= LARGEST_WRITTEN else None
+
+
+def _shortest(data: np.ndarray[Any, Any]) -> str:
+    """The Python number that becomes the element of this 0-d array."""
+    if data.dtype.kind == "f" and np.isfinite(data):
+        return repr(float(np.format_float_scientific(data.flat[0], unique=True)))
+    return literal(data.item())
 
 
 def _path_of(function: Any) -> str | None:
@@ -275,10 +284,10 @@ def _expression(text: str) -> str:
 class _Plain(ast.NodeTransformer):
     """Turns ``optimizer.param_groups[0]`` into a name."""
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802 - the name that ast wants
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         return ast.Name(identifier(ast.unparse(node)), ast.Load())
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         if isinstance(node.value, ast.Name):
             return node
         return ast.Name(identifier(ast.unparse(node)), ast.Load())

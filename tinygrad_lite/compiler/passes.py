@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lite.compiler.algebra import simplify, uniform
+from tinygrad_lite.compiler.naming import names_of
 from tinygrad_lite.compiler.program import CHECKS, VIEWS, Program, Value, compute
 
-__all__ = ["EXACT", "fold_constants", "merge_equal", "run_passes", "uniform"]
+__all__ = ["EXACT", "NATIVE", "fold_constants", "listing", "merge_equal", "run_passes", "simplify", "uniform"]
 
 LARGEST_FOLDED = 1 << 16
 """Bytes of a folded constant that is larger than what it is computed from."""
@@ -96,7 +98,7 @@ def fold_constants(program: Program) -> Program:
     >>> x = Value("constant", shape=(2,), data=np.array([0, 1], np.float32))
     >>> y = Value("exp", (x,), (2,), dtypes=(np.dtype("f4"),) * 2, forced=False)
     >>> fold_constants(Program(outputs=[y])).outputs[0].params["data"]
-    array([1.       , 2.7182817], dtype=float32)
+    array([1.      , 2.718282], dtype=float32)
     """
     return program.map(_folded)
 
@@ -117,25 +119,40 @@ EXACT = (fold_constants, merge_equal)
 """Passes after which every result is bitwise the same."""
 
 
-# ---- what is known of constants
+NATIVE = (fold_constants, merge_equal, simplify, fold_constants, merge_equal)
+"""Passes for a backend that rounds in its own way."""
 
 
-def uniform(value: Value) -> Any:
-    """The one number that every element is, as a Python number; None if it is no such constant.
+# ---- to look at
+
+
+def listing(program: Program) -> str:
+    """The program as text, a line for each value: to be compared before and after a pass.
 
     Examples
     --------
-    >>> uniform(Value("constant", shape=(3,), data=np.ones(3))), uniform(Value("constant", data=2))
-    (1.0, 2)
+    >>> x = Value("input", shape=(2,), place=0)
+    >>> y = Value("exp", (x,), (2,), dtypes=(np.dtype("f4"),) * 2, forced=False)
+    >>> print(listing(Program([x], ["x"], ["argument"], outputs=[y])))
+    x       input()                float32[2]
+    output0 exp(x)                 float32[2]
     """
-    if value.op == "broadcast_to":
-        return uniform(value.inputs[0])
-    if value.op != "constant":
-        return None
-    data = value.params["data"]
-    if not isinstance(data, np.ndarray):
-        return data
-    if data.size == 0 or data.dtype.kind not in "biuf":
-        return None
-    first = data.flat[0]
-    return first.item() if bool(np.all(data == first)) else None
+    names = names_of(program)
+    rows = []
+    for value in program.values():
+        if value in names:
+            call = f"{value.op}({', '.join(_operand(x, names) for x in value.inputs)})"
+            rows.append((names[value], call + _told(value), f"{value.dtype}{list(value.shape)}"))
+    rows += [(names[program.inputs[i]], f"<- {_operand(value, names)}", "") for i, value in program.writes]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    return "\n".join(f"{name:{widths[0]}} {call:{max(widths[1], 22)}} {kind}".rstrip() for name, call, kind in rows)
+
+
+def _operand(value: Value, names: dict[Value, str]) -> str:
+    return names[value] if value in names else str(value.params.get("source", value.params.get("data")))
+
+
+def _told(value: Value) -> str:
+    """The params that say something about the call."""
+    silent = {"dtypes", "forced", "place", "data", "generator", "source"}
+    return "".join(f" {key}={item!r}" for key, item in value.params.items() if key not in silent and item is not None)

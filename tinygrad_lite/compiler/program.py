@@ -7,13 +7,13 @@ array outside the program holds in the end is listed in :attr:`Program.writes`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["CHECKS", "SOURCES", "VIEWS", "Origin", "Program", "Slot", "Value", "compute"]
+__all__ = ["CHECKS", "SOURCES", "VIEWS", "Origin", "Program", "Slot", "Value", "compute", "fill", "in_order"]
 
 SOURCES = frozenset({"input", "constant", "number", "draw"})
 """Operations without inputs."""
@@ -208,15 +208,18 @@ class Program:
         )
 
 
-def in_order(roots: Iterable[Value]) -> list[Value]:
-    """The roots and all that they depend on: a call after its inputs, otherwise as the roots come."""
+def in_order(roots: Iterable[Value], stop: Container[Value] = ()) -> list[Value]:
+    """The roots and all that they depend on: a call after its inputs, otherwise as the roots come.
+
+    What those in ``stop`` depend on is left out.
+    """
     order: list[Value] = []
     done: set[Value] = set()
     for root in roots:
         stack: list[tuple[Value, Iterator[Value]]] = [(root, iter(root.inputs))] if root not in done else []
         while stack:
             value, rest = stack[-1]
-            following = next((x for x in rest if x not in done), None)
+            following = None if value in stop else next((x for x in rest if x not in done), None)
             if following is not None:
                 stack.append((following, iter(following.inputs)))
                 continue

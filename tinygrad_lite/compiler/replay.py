@@ -383,8 +383,9 @@ def _read_as(value: Value, number: int) -> np.dtype[Any]:
     if "dtypes" in value.params:
         loop: np.dtype[Any] = value.params["dtypes"][number]
         return loop
-    reader: Value = value if value.op in {"where", "setitem", "add.at"} else value.inputs[number]
-    return reader.dtype
+    reader = value if value.op in {"where", "setitem", "add.at"} else value.inputs[number]
+    dtype: np.dtype[Any] = reader.dtype
+    return dtype
 
 
 def _named_object(path: str) -> Any:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite.autograd.tensor import Tensor
+from tinygrad_lite.autograd.engine import grad
+from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves
+from tinygrad_lite.compiler.differentiation import Replay
 from tinygrad_lite.compiler.entry import Entry
 
 __all__ = ["TOLERANCE", "verify"]
@@ -29,9 +31,13 @@ def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwar
     replayed = _replay_on_copies(entry, args, kwargs)
     result = function(*args, **kwargs)
     entry.bind()
+    outputs = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
     if replayed is None:
         return result  # the program refuses these values, and eager mode did not: it is not better known
-    real = dict(_real(entry, result))
+    real = dict(_real(entry, outputs))
+    if entry.replay is not None:
+        saved = [replayed.pop(f"output {place}") for place in range(len(outputs), len(entry.executable.outputs))]
+        _differentiate(entry, entry.replay, saved, outputs, args, kwargs, replayed, real)
     for name, array in replayed.items():
         difference = _difference(array, real[name])
         if difference > TOLERANCE.get(real[name].dtype.name, 0):
@@ -70,11 +76,36 @@ def _replay_on_copies(entry: Entry, args: Sequence[Any], kwargs: dict[str, Any])
     return found
 
 
-def _real(entry: Entry, result: Any) -> Iterator[tuple[str, Any]]:
+def _differentiate(
+    entry: Entry,
+    replay: Replay,
+    saved: Sequence[Any],
+    outputs: Sequence[Tensor],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    replayed: dict[str, Any],
+    real: dict[str, Any],
+) -> None:
+    """Add the gradients of both, for one and the same gradient of the outputs."""
+    backward, names = replay.backward, entry.capture.program.names
+    own = iter(entry.own_arguments(args, kwargs))
+    inputs = [next(own) if tensor is None else tensor for tensor in entry.capture.tensors]
+    results = [outputs[place] for place in backward.outputs]
+    cotangents = [wrap(np.cos(np.arange(t.numel())).astype(t.dtype).reshape(t.shape)) for t in results]
+    sources = [inputs[place] for place in backward.sources]
+    found = replay([*(g._array for g in cotangents), *saved, *(inputs[place]._array for place in backward.inputs)])
+    expected = grad(results, sources, cotangents, retain_graph=True, allow_unused=True)
+    for place, ours, theirs in zip(backward.sources, found, expected, strict=True):
+        if ours is not None and theirs is not None:
+            name = f"the gradient of {names[place]}"
+            replayed[name], real[name] = ours._array, theirs._array
+
+
+def _real(entry: Entry, outputs: Sequence[Tensor]) -> Iterator[tuple[str, Any]]:
     """The same, of the real step."""
     program = entry.capture.program
-    for index, leaf in enumerate(leaf for leaf in leaves(result) if isinstance(leaf, Tensor)):
-        yield f"output {index}", leaf._array
+    for index, output in enumerate(outputs):
+        yield f"output {index}", output._array
     for place, _ in program.writes:
         yield program.names[place], entry.arrays[place]
     for tensor, number in entry.capture.gradients:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import dtypes
+from tinygrad_lite import _blas, dtypes
 from tinygrad_lite.autograd.primitive import implements, primitive
 from tinygrad_lite.autograd.record import convert
 from tinygrad_lite.autograd.tensor import NUMPY, Tensor, borrow
@@ -20,17 +20,21 @@ __all__ = ["bmm", "dot", "inner", "kron", "linear", "matmul", "mm", "mv", "outer
 
 @primitive(saves="input other")
 def _matmul(input, other):
-    return np.dot(input, other) if input.ndim == other.ndim == 2 else np.matmul(input, other)
+    return _times(input, other)
 
 
 @_matmul.vjp(0)
 def _(g, out, x, y):
-    return np.matmul(g, y.mT)
+    return _times(g, y.mT)
 
 
 @_matmul.vjp(1)
 def _(g, out, x, y):
-    return np.matmul(x.mT, g)
+    return _times(x.mT, g)
+
+
+def _times(x, y):
+    return _blas.product(x, y) if x.ndim == y.ndim == 2 else np.matmul(x, y)
 
 
 @implements(np.matmul)
@@ -187,20 +191,20 @@ def _np_dot(a, b):
 def _linear(input, weight, bias):
     if input.ndim == 1:  # one sample: a matrix-vector product is a third faster than a product of one row
         return np.dot(weight, input) if bias is None else np.dot(weight, input) + bias
-    out = np.dot(input, weight.mT) if input.ndim == 2 else np.matmul(input, weight.mT)
+    out = _blas.product(input, weight.mT) if input.ndim == 2 else np.matmul(input, weight.mT)
     return out if bias is None else np.add(out, bias, out=out)
 
 
 @_linear.vjp(0)
 def _(g, out, x, weight, bias):
-    return np.dot(g, weight)
+    return _blas.product(g, weight)
 
 
 @_linear.vjp(1)
 def _(g, out, x, weight, bias):
     if x.ndim == 1:
         return g[:, None] * x
-    return np.dot(_as_matrix(g).mT, _as_matrix(x))
+    return _blas.product(_as_matrix(g).mT, _as_matrix(x))
 
 
 @_linear.vjp(2)
