@@ -21,8 +21,8 @@ OWNERS = {"numpy.libs": "NumPy's", "scipy.libs": "SciPy's", "scipy_openblas32": 
 def one_thread() -> Iterator[None]:
     """Limit the BLAS libraries and PyTorch to one thread, and this process to one core where the system offers it.
 
-    JAX takes no limit, and a BLAS that is loaded later has not been given one: they make as many threads as there are
-    cores, and one thread on the one core.
+    JAX knows no such limit, and a BLAS that is loaded later has been given none. Both make a thread for each core that
+    they may use: one, where the process has one core.
     """
     torch, threadpoolctl = installed_torch(), _threadpoolctl()
     threads = torch.get_num_threads() if torch else None

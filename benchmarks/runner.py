@@ -1,5 +1,6 @@
 """Time several contestants in one alternating loop, so that a busy moment of the machine hits all of them."""
 
+import gc
 import timeit
 from collections.abc import Callable
 from statistics import median
@@ -55,6 +56,7 @@ def measure(step: Step, who: list[str], rounds: int, seconds: float) -> tuple[Ti
     team : dict of Contestant
         Those that were timed.
     """
+    gc.collect()  # compiled steps that were measured before hold their arrays until then
     check(step, who)
     team = {name: step.contestant(name, FLOAT32) for name in who}
     for name, contestant in team.items():

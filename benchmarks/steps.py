@@ -84,12 +84,13 @@ class Net:
             parameter.data = framework.tensor(array)
         optimizer = self._optimizer(framework.optim, model.parameters())
         weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
+        penalty = self.l2 / (2 * self.batch)
 
         def step(x: Any, y: Any) -> Any:
             optimizer.zero_grad()
             loss = loss_of(nn.functional, model(x), y)
-            if self.l2:
-                loss = loss + self.l2 / (2 * self.batch) * sum(weight.square().sum() for weight in weights)
+            if penalty:
+                loss = loss + penalty * sum(weight.square().sum() for weight in weights)
             loss.backward()
             optimizer.step()
             return loss
@@ -182,10 +183,12 @@ class TanhChain:
         return self._with(who, *(framework.tensor(array, requires_grad=True) for array in (a, b)))
 
     def _with(self, who: str, a: Any, b: Any) -> Contestant:
+        repeats = self.repeats
+
         def step() -> Any:
             a.grad = b.grad = None
             x = a
-            for _ in range(self.repeats):
+            for _ in range(repeats):
                 x = (x * b + a).tanh() - b
             loss = x.sum()
             loss.backward()

@@ -40,7 +40,11 @@ def array_functions(tree):
                 node.name == "forward" and node.args.args[0].arg not in ("self", "ctx")
             ):
                 yield node
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Call) and isinstance(node.args[0], ast.Lambda):
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Call)
+            and list(map(type, node.args)) == [ast.Lambda]
+        ):
             yield node.args[0]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib.util
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -87,16 +87,19 @@ class OpenBLAS:
             found.restype, found.argtypes = returns, takes
             return found
 
+        configuration, core_name = function("get_config", ctypes.c_char_p), function("get_corename", ctypes.c_char_p)
         self.file = file
-        self.version = function("get_config", ctypes.c_char_p)().decode().split()[1]
-        self.kernels: str = function("get_corename", ctypes.c_char_p)().decode()
+        self.version: str = configuration().decode().split()[1]
+        self.kernels: str = core_name().decode()
         self.threads: Callable[[], int] = function("get_num_threads", ctypes.c_int)
         self.set_threads: Callable[[int], None] = function("set_num_threads", None, ctypes.c_int)
         self._library = library
 
     def gemm(self, dtype: np.dtype[Any]) -> Any:
         """``cblas_sgemm`` or ``cblas_dgemm``, of a library with 32-bit integers; float32 or float64."""
-        name, real = {"f": ("scipy_cblas_sgemm", ctypes.c_float), "d": ("scipy_cblas_dgemm", ctypes.c_double)}[dtype.char]
+        name, real = {"f": ("scipy_cblas_sgemm", ctypes.c_float), "d": ("scipy_cblas_dgemm", ctypes.c_double)}[
+            dtype.char
+        ]
         integer, pointer = ctypes.c_int, ctypes.c_void_p
         function = self._library[name]  # a new function object: nobody else's argument types
         function.restype = None
@@ -120,7 +123,7 @@ def numpys() -> OpenBLAS | None:
 
 def processor_features() -> dict[str, bool]:
     """The processor's vector instructions, by NumPy's names."""
-    features: dict[str, bool] = getattr(np._core._multiarray_umath, "__cpu_features__")  # noqa: B009: it has no stub
+    features: dict[str, bool] = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
     return features
 
 
@@ -144,7 +147,7 @@ def own() -> OpenBLAS | None:
     with _loading:  # two threads would restore each other's environment
         if _own is None and (file := _own_file()) is not None:
             beside = numpys()
-            kernels = beside and beside.kernels
+            kernels = beside.kernels if beside else None
             with _environment(core_type(processor_features(), kernels, os.environ)):
                 _own = OpenBLAS(file)
             if beside:
@@ -154,6 +157,8 @@ def own() -> OpenBLAS | None:
 
 def _own_file() -> Path | None:
     """The library in the wheel, whose module is not imported: that would load it as it is."""
+    import importlib.util  # not when the package is imported, which need not look for anything
+
     spec = importlib.util.find_spec("scipy_openblas32")
     folders = (spec.submodule_search_locations if spec else None) or []
     found = (file for folder in folders for file in sorted(Path(folder, "lib").glob("libscipy_openblas*")))
@@ -206,7 +211,7 @@ def gemm_address(dtype: Any) -> int | None:
         None if the library is not installed. It is never unloaded.
     """
     library = own()
-    return library and ctypes.cast(library.gemm(np.dtype(dtype)), ctypes.c_void_p).value
+    return ctypes.cast(library.gemm(np.dtype(dtype)), ctypes.c_void_p).value if library else None
 
 
 def set_threads(number: int) -> int:
@@ -263,18 +268,19 @@ def choose(
     if not has_avx512(features):
         if kernels in ("Haswell", "Zen"):
             return Choice(False, f"NumPy's: its kernels ({kernels}) are the widest that this processor has")
-        return Choice(False, f"NumPy's ({kernels} kernels): only AVX-512 kernels could gain, and the processor has none")
+        return Choice(
+            False, f"NumPy's ({kernels} kernels): only AVX-512 kernels could gain, and the processor has none"
+        )
     if kernels not in NARROW:
         return Choice(False, f"NumPy's: its kernels ({kernels}) are the widest that this processor has")
     library = load()
     if library is None:
-        return Choice(False, f"NumPy's, with {kernels} kernels in spite of AVX-512: the extra is not installed: {INSTALL}")
-    if library.kernels in WIDE:
         return Choice(
-            True,
-            f"own OpenBLAS with {library.kernels} kernels, where large: NumPy's chose {kernels} although the processor has "
-            "AVX-512",
+            False, f"NumPy's, with {kernels} kernels in spite of AVX-512: the extra is not installed: {INSTALL}"
         )
+    if library.kernels in WIDE:
+        wasted = f"NumPy's chose {kernels} although the processor has AVX-512"
+        return Choice(True, f"own OpenBLAS with {library.kernels} kernels, where large: {wasted}")
     asked = environment.get(CORETYPE)
     why = f"{CORETYPE}={asked} asks for them" if asked else "it was loaded before by something else"
     return Choice(False, f"NumPy's: the own OpenBLAS has no wider kernels ({library.kernels}): {why}")
@@ -284,18 +290,20 @@ def _first(x: Any, y: Any) -> Any:
     """The first product of all: it decides who computes those that follow."""
     global product
     beside = numpys()
-    choice = choose(processor_features(), beside and beside.kernels, own, os.environ)
+    choice = choose(processor_features(), beside.kernels if beside else None, own, os.environ)
     library = own() if choice.own else None
     product = product_by(library, beside.threads) if library and beside else np.dot
     return product(x, y)
 
 
 product: Callable[[Any, Any], Any] = _first
-"""``np.dot``, and where it gains the own library for large matrices. To be called as ``_blas.product``: it is rebound."""
+"""``np.dot``, and where it gains the own library for large matrices. It is rebound: call it as ``_blas.product``."""
 
 
 def product_by(library: OpenBLAS, threads: Callable[[], int]) -> Callable[[Any, Any], Any]:
     """``np.dot`` that gives products of large matrices, float32 or float64, to a library.
+
+    NumPy's floating-point warnings, which every operation runs without, do not come with these.
 
     Parameters
     ----------
@@ -312,10 +320,12 @@ def product_by(library: OpenBLAS, threads: Callable[[], int]) -> Callable[[Any, 
         if x.__class__ is not np.ndarray or y.__class__ is not np.ndarray or not x.ndim == y.ndim == 2:
             return np.dot(x, y)
         (m, k), (rows, n) = x.shape, y.shape
-        if m * k * n < LARGE or k != rows or not THIN <= min(m, k, n) or x.dtype != y.dtype or x.dtype not in gemms:
+        if m * k * n < LARGE or k != rows or min(m, k, n) < THIN or x.dtype != y.dtype or x.dtype not in gemms:
             return np.dot(x, y)
         (a, x_step, x_plain), (b, y_step, y_plain) = _layout(x), _layout(y)
-        if not x_step or not y_step or a == b or max(m, k, n, x_step, y_step) > INT_MAX:  # x @ x.T: NumPy halves the work
+        if (
+            not x_step or not y_step or a == b or max(m, k, n, x_step, y_step) > INT_MAX
+        ):  # x @ x.T: NumPy halves the work
             return np.dot(x, y)
         gemm, dtype = gemms[x.dtype]
         out = np.empty((m, n), dtype)

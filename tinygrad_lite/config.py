@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +15,7 @@ INSTRUCTIONS = {"AVX2": "AVX2", "AVX512F": "AVX-512", "NEON": "NEON", "SVE": "SV
 """Vector instructions worth naming, by NumPy's names."""
 
 
-@dataclass(frozen=True)
-class BLAS:
+class BLAS(NamedTuple):
     """A library that multiplies matrices.
 
     Attributes
@@ -41,8 +38,7 @@ class BLAS:
         return f"{self.library}, {self.kernels} kernels, {self.threads} thread{'s' * (self.threads != 1)}"
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """The facts that :func:`show_config` prints.
 
     Attributes
@@ -79,6 +75,8 @@ def config() -> Config:
     >>> config().numpy == np.__version__
     True
     """
+    import platform  # not when the package is imported: it takes milliseconds, and so does importlib.metadata
+
     features = _blas.processor_features()
     numpys, own = _blas.numpys(), _blas.own()
     return Config(
@@ -87,7 +85,7 @@ def config() -> Config:
         processor=f"{platform.machine()} with {_instructions(features)}",
         numpy_blas=_blas_of(numpys) if numpys else BLAS(_name_of_numpys(), None, None),
         own_blas=_blas_of(own) if own else None,
-        eager=_blas.choose(features, numpys and numpys.kernels, lambda: own, os.environ).reason,
+        eager=_blas.choose(features, numpys.kernels if numpys else None, lambda: own, os.environ).reason,
         backend=_backend(),
     )
 
@@ -126,6 +124,8 @@ def show_config() -> None:
 
 
 def _version() -> str:
+    import importlib.metadata
+
     try:
         return importlib.metadata.version("tinygrad_lite")
     except importlib.metadata.PackageNotFoundError:

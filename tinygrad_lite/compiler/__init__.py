@@ -68,6 +68,6 @@ def compile(  # noqa: A001 - PyTorch's name
     """
     if model is None:
         return functools.partial(compile, fullgraph=fullgraph, backend=backend)
-    from tinygrad_lite.compiler.compiled import Compiled
+    from tinygrad_lite.compiler import api  # brought when it is needed: most programs compile nothing
 
-    return Compiled(model, fullgraph, backend)
+    return api.compile_anything(model, fullgraph, backend)

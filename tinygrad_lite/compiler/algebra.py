@@ -136,6 +136,11 @@ def _is_weak(value: Value) -> bool:
     return value.is_literal or value.op == "number"
 
 
+def _is_moderate(number: float) -> bool:
+    """Whether neither the number nor its inverse leaves the range of float32."""
+    return bool(1e-30 < abs(number) < 1e30)
+
+
 def _multiply(value: Value) -> Value | None:
     x, y = value.inputs
     if uniform(x) is not None:
@@ -148,14 +153,15 @@ def _multiply(value: Value) -> Value | None:
     if factor == -1:
         return _ufunc(value, "negative", x)
     if x.op == "multiply" and _fits(value, x.inputs[0]) and (inner := uniform(x.inputs[1])) is not None:
-        return _ufunc(value, "multiply", x.inputs[0], _literal(value, inner * factor))
+        both = inner * factor
+        return _ufunc(value, "multiply", x.inputs[0], _literal(value, both)) if _is_moderate(both) else None
     return None if y is value.inputs[1] else _ufunc(value, "multiply", x, y)
 
 
 def _divide(value: Value) -> Value | None:
     x, y = value.inputs
     divisor = uniform(y)
-    if divisor is None or divisor == 0 or not _fits(value, x) or abs(math.frexp(divisor)[0]) != 0.5:
+    if divisor is None or not _is_moderate(divisor) or not _fits(value, x) or abs(math.frexp(divisor)[0]) != 0.5:
         return None
     return _ufunc(value, "multiply", x, _literal(value, 1 / divisor))
 
@@ -230,8 +236,8 @@ def _bitcast(value: Value) -> Value | None:
     for x, gate in (bits.inputs, bits.inputs[::-1]):
         if x.op == "bitcast" and gate.dtype == np.bool_ and x.inputs[0].dtype == value.dtype:
             inputs = (gate, x.inputs[0], _literal(value, 0.0))
-            order = bits.order
-            return _simple(Value("where", inputs, value.shape, value.dtype, order, value.origin, value.position))
+            origin = bits.origin  # a bitcast back may be recorded where it is read
+            return _simple(Value("where", inputs, value.shape, value.dtype, bits.order, origin, value.position))
     return None
 
 

@@ -1,4 +1,4 @@
-"""Where intermediate results lie: one piece of memory, in which those that are not needed at the same time share places."""
+"""Where intermediate results lie: in one piece of memory, where those of different times share places."""
 
 from __future__ import annotations
 

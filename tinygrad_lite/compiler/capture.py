@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import io
 import os
 import random
@@ -26,6 +27,7 @@ from tinygrad_lite.compiler.numbers import Number
 from tinygrad_lite.compiler.program import Program
 from tinygrad_lite.compiler.recording import Recorder, Recording, concrete
 from tinygrad_lite.compiler.surroundings import Surroundings
+from tinygrad_lite.nn.module import Module
 
 __all__ = ["Capture", "capture"]
 
@@ -93,7 +95,7 @@ class _Capturing:
     def run(self, step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Capture:
         with ExitStack() as undo:
             undo.callback(self._settle)
-            args, kwargs = self._with_stand_ins((tuple(args), kwargs))
+            args, kwargs = self._with_stand_ins((tuple(args), kwargs), _argument_names(step, args, kwargs))
             states = self._substitute_all(undo)
             before = {id(tensor): tensor._grad for _, tensor in states}
             conditions = self._lift_hyperparameters(undo)
@@ -111,6 +113,8 @@ class _Capturing:
         used = {id(tensor) for tensor in self.tensors}
         gradients = [(tensor, before[id(tensor)]) for _, tensor in states]
         accumulated = [(tensor, g) for tensor, g in gradients if g is not None and id(g) in used]
+        self._note_unknown_tensors(result)
+        self.around.release(self.tensors)
         problems, unsettled = self.recorder.problems, self.around.changed()
         return Capture(
             result,
@@ -143,7 +147,8 @@ class _Capturing:
     def _differentiate(self, outputs: Sequence[Tensor], states: Sequence[tuple[str, Tensor]]) -> Backward | None:
         """Record the backward of what the step returns, if it is to be differentiated later."""
         wanted = [place for place, output in enumerate(outputs) if output._requires_grad and output._node is not None]
-        if not wanted or self.gradients:
+        nodes = _consumers_first([outputs[place]._node for place in wanted])
+        if not wanted or self.gradients or any(node.saved is None for node in nodes):
             return None
         candidates = {id(recording.array): place for place, recording in enumerate(self.recordings)}
         tensors = [tensor for tensor in [*self.stand_ins.values(), *(t for _, t in states)] if tensor._requires_grad]
@@ -198,15 +203,15 @@ class _Capturing:
         self.recordings.append(recording)
         return recording
 
-    def _with_stand_ins(self, arguments: Any) -> Any:
+    def _with_stand_ins(self, arguments: Any, names: Sequence[str]) -> Any:
         """The arguments with tensors of the recording's own in the place of the caller's, which stay as they are."""
         states = {id(tensor) for tensor in self.around.tensors.values()}
         stand_ins = self.stand_ins
         replaced = []
-        for leaf in leaves(arguments):
+        for name, leaf in zip(names, leaves(arguments), strict=True):
             if isinstance(leaf, Tensor) and id(leaf) not in states:
                 if id(leaf) not in stand_ins:
-                    recording = self._input(f"argument{len(stand_ins)}", "argument", leaf._array, None)
+                    recording = self._input(name, "argument", leaf._array, None)
                     stand_ins[id(leaf)] = stand_in = wrap(recording)  # type: ignore[arg-type]
                     stand_in._requires_grad = leaf._requires_grad
                 leaf = stand_ins[id(leaf)]
@@ -329,6 +334,15 @@ class _Capturing:
         self.program.checks = self.recorder.checks
         return outputs
 
+    def _note_unknown_tensors(self, result: Any) -> None:
+        """A constant that a tensor holds after the step comes from where the step was not seen to reach."""
+        found = {id(leaf) for leaf in leaves(result)}
+        holders = gc.get_referrers(*self.recorder.foreign) if self.recorder.foreign else []
+        if any(isinstance(holder, Tensor) and id(holder) not in found for holder in holders):
+            self.recorder.problems.append(
+                "the step uses a tensor that is hidden from compile: make it an argument, or an attribute of a module"
+            )
+
     def _note_shared_memory(self) -> None:
         """Two arrays on one memory would have to be read and written in one order."""
         for place, _ in self.program.writes:
@@ -376,6 +390,19 @@ class _Capturing:
         for node in nodes:
             if isinstance(node, Node):
                 node.saved = concrete(node.saved)
+
+
+def _argument_names(step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> list[str]:
+    """A name for each leaf of the arguments: its parameter, and its place in that."""
+    called = step.forward if isinstance(step, Module) else step
+    try:
+        parameters = list(inspect.signature(called).parameters)
+    except (TypeError, ValueError):  # a callable that does not say
+        parameters = []
+    parameters += [f"argument{number}" for number in range(len(parameters), len(args))]
+    tops = [*zip(parameters, args, strict=False), *kwargs.items()]
+    counted = ((name, leaves(top)) for name, top in tops)
+    return [name if len(found) == 1 else f"{name}{i}" for name, found in counted for i in range(len(found))]
 
 
 def _make_real(tensor: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,24 @@ from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.autograd.tree import leaves, same_structure
 from tinygrad_lite.compiler.capture import Capture
 from tinygrad_lite.compiler.program import Value
+from tinygrad_lite.compiler.surroundings import PLAIN, Surroundings
 
-__all__ = ["first_difference"]
+__all__ = ["circumstances", "first_difference"]
+
+
+def circumstances(capture: Capture, around: Surroundings) -> Hashable:
+    """What a recording was made under: two under the same must be one program.
+
+    Other surroundings, other answers about hyperparameters, gradients that are there or not, and an argument that is
+    given twice make other programs, without any hidden state.
+    """
+    places = tuple((condition.name, _identity(condition.expected)) for condition in around.conditions)
+    answers = tuple((expression, repr(answer)) for expression, answer in capture.conditions.items())
+    return places, answers, tuple(id(tensor) for tensor, _ in capture.accumulated), tuple(capture.program.kinds)
+
+
+def _identity(thing: Any) -> Hashable:
+    return (type(thing), repr(thing)) if isinstance(thing, PLAIN) else id(thing)
 
 
 def first_difference(one: Capture, other: Capture) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import warnings
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_lite.autograd.modes import thread
@@ -15,11 +13,11 @@ from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.autograd.tree import leaves
 from tinygrad_lite.compiler import backends
 from tinygrad_lite.compiler.capture import Capture, capture
-from tinygrad_lite.compiler.comparison import first_difference
+from tinygrad_lite.compiler.comparison import circumstances, first_difference
 from tinygrad_lite.compiler.differentiation import Replay
 from tinygrad_lite.compiler.entry import MISS, REFUSED, Entry
 from tinygrad_lite.compiler.surroundings import Surroundings
-from tinygrad_lite.compiler.verification import verify
+from tinygrad_lite.compiler.verification import Mismatch, verify
 
 __all__ = ["Compiled"]
 
@@ -32,13 +30,15 @@ MOST_FRUITLESS = 16  # recordings of ever other calls, without one that was repl
 class Pending:
     """A kind of call that has no program yet."""
 
-    recordings: int = 0
-    last: Capture | None = None
+    changing: int = 0  # recordings that changed what they read
+    recordings: dict[Hashable, tuple[int, Capture]] = field(default_factory=dict)  # of others: how many, and the last
     entry: Entry | None = None  # compiled, but not held against an eager step yet
 
 
 class Compiled:
-    """A step that is recorded and replayed: what :func:`tinygrad_lite.compile` returns.
+    """The programs of a step, and the way from a call to one of them.
+
+    Each thread has programs of its own, so that they need no lock while they run.
 
     Parameters
     ----------
@@ -51,30 +51,34 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any], fullgraph: bool, backend: str) -> None:
-        functools.update_wrapper(self, function)
         self._function = function
         self._fullgraph = fullgraph
         self._backend = backends.choose(backend)
         self._lock = threading.RLock()
-        self._entries: OrderedDict[Any, list[Entry]] = OrderedDict()
+        self._entries: list[tuple[Hashable, Entry]] = []
         self._pending: dict[Any, Pending] = {}
         self._fruitless = 0
         self._eager = ""  # why it runs eagerly, if it does
-        self._latest: Callable[..., Any] = _nothing
+        self.latest: Callable[..., Any] = _nothing
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the step: by its program if there is one that fits."""
-        with self._lock:
-            result = self._latest(*args, **kwargs)
-            if result is MISS or result is REFUSED:
-                return self._call_slowly(args, kwargs, result)
-            return result
+    def source(self) -> str:
+        """The latest program as Python: NumPy functions of the arrays that it reads."""
+        return ""
+
+    def explain(self) -> str:
+        """What was done."""
+        return ""
 
     # ---- the ways of a call
 
-    def _call_slowly(self, args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> Any:
+    def call_slowly(self, args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> Any:
+        """What the step returns, where the latest program did not fit (``result`` is MISS) or refused the values."""
         if self._eager or thread.noting or thread.recorder is not None:
             return self._function(*args, **kwargs)
+        with self._lock:
+            return self._call_in_turn(args, kwargs, result)
+
+    def _call_in_turn(self, args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> Any:
         key = _kind(args, kwargs)
         if result is MISS:
             result = self._by_known_entry(key, args, kwargs)
@@ -85,19 +89,23 @@ class Compiled:
         if result is not MISS:
             return result
         pending = self._pending.setdefault(key, Pending())
+        while len(self._pending) > MOST_PROGRAMS:
+            del self._pending[next(iter(self._pending))]
         if pending.entry is not None and pending.entry.fits(*args, **kwargs):
             return self._verify(key, pending, args, kwargs)
         return self._record(key, pending, args, kwargs)
 
     def _by_known_entry(self, key: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The result by another program of this kind of call, or by one that follows its tensors to other arrays."""
-        for entry in self._entries.get(key, ()):
+        for known in [known for known in self._entries if known[0] == key]:
+            entry = known[1]
             result = entry.call(*args, **kwargs)
             if result is MISS and entry.follow():
                 result = entry.call(*args, **kwargs)
             if result is not MISS:
-                self._entries.move_to_end(key)
-                self._latest = entry.call
+                self._entries.remove(known)
+                self._entries.append(known)  # the one that was used longest ago comes first
+                self.latest = entry.call
                 return result
         return MISS
 
@@ -105,24 +113,26 @@ class Compiled:
         """Run eagerly and record; compile what two runs in a row agree on."""
         around = Surroundings(self._function)
         found = capture(self._function, args, kwargs, around)
-        pending.recordings += 1
         self._fruitless += 1
-        previous, pending.last = pending.last, None if found.unsettled else found
+        pending.changing += bool(found.unsettled)
+        reason, agreed = "", False
         if found.problems:
-            self._stay_eager(found.problems[0])
-        elif not found.unsettled and previous is not None and not (difference := first_difference(previous, found)):
+            reason = found.problems[0]
+        elif found.unsettled:
+            reason = f"each call changes {found.unsettled[0]}" if pending.changing >= MOST_RECORDINGS else ""
+        else:
+            reason, agreed = _compared(pending, found, around)
+        if agreed:
             pending.entry = self._compile(found, around, args, kwargs)
-        elif pending.recordings >= MOST_RECORDINGS:
-            changed = f"each call changes {found.unsettled[0]}" if found.unsettled else difference
-            self._stay_eager(changed)
-        elif self._fruitless > MOST_FRUITLESS:
-            self._stay_eager(
-                "almost every call is of another kind: other shapes, or other Python numbers; pass tensors"
-            )
+        elif not reason and self._fruitless > MOST_FRUITLESS:
+            reason = "almost every call is of another kind: other shapes, or other Python numbers; pass tensors"
+        if reason:
+            self._stay_eager(reason)
         return found.result
 
     def _compile(self, found: Capture, around: Surroundings, args: Sequence[Any], kwargs: dict[str, Any]) -> Entry:
         name = getattr(self._function, "__name__", "forward")
+        name = name if name.isidentifier() else "step"  # a lambda
         replay = None
         if found.backward is not None:
             backward = self._backend.compile(found.backward.program, f"{name}_backward")
@@ -135,20 +145,21 @@ class Compiled:
         assert entry is not None
         del self._pending[key]
         try:
-            result = verify(entry, self._function, args, kwargs)
-        except BaseException:
-            self._pending.pop(key, None)
+            result, compared = verify(entry, self._function, args, kwargs)
+        except Mismatch as difference:
+            self._eager = str(difference)
+            self.latest = _nothing
             raise
-        self._entries.setdefault(key, []).append(entry)
-        self._entries.move_to_end(key)
-        while sum(map(len, self._entries.values())) > MOST_PROGRAMS:
-            self._entries.popitem(last=False)
-        self._latest, self._fruitless = entry.call, 0
+        if not compared:
+            return result
+        self._entries.append((key, entry))
+        del self._entries[:-MOST_PROGRAMS]
+        self.latest, self._fruitless = entry.call, 0
         return result
 
     def _stay_eager(self, reason: str) -> None:
         self._eager = reason
-        self._latest = _nothing
+        self.latest = _nothing
         name = getattr(self._function, "__name__", type(self._function).__name__)
         message = f"compile: {name} runs eagerly: {reason}"
         if self._fullgraph:
@@ -160,6 +171,17 @@ def _nothing(*_: Any, **__: Any) -> Any:
     return MISS
 
 
+def _compared(pending: Pending, found: Capture, around: Surroundings) -> tuple[str, bool]:
+    """Why there will be no program, if so; and whether this recording agrees with the last one that was alike."""
+    kind = circumstances(found, around)
+    count, previous = pending.recordings.get(kind, (0, None))
+    pending.recordings[kind] = count + 1, found
+    difference = "" if previous is None else first_difference(previous, found)
+    if difference and count + 1 >= MOST_RECORDINGS:
+        return difference, False
+    return "", previous is not None and not difference
+
+
 def _kind(args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """What calls have in common that one program may be for."""
     found = leaves((tuple(args), kwargs))
@@ -167,7 +189,7 @@ def _kind(args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         (leaf.shape, leaf.dtype, leaf._requires_grad) if isinstance(leaf, Tensor) else (type(leaf), _hashable(leaf))
         for leaf in found
     )
-    return bool(thread.grad_enabled), len(args), tuple(kwargs), tuple(described)
+    return threading.get_ident(), bool(thread.grad_enabled), len(args), tuple(kwargs), tuple(described)
 
 
 def _hashable(leaf: Any) -> Any:

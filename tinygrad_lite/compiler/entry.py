@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from sys import getrefcount
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves, rebuild
 from tinygrad_lite.compiler.capture import Capture
 from tinygrad_lite.compiler.differentiation import Replay, Replayed
-from tinygrad_lite.compiler.surroundings import ATTRIBUTE, PLAIN, Condition, Surroundings
+from tinygrad_lite.compiler.surroundings import ATTRIBUTE, LENGTH, PLAIN, Condition, Surroundings
 
 __all__ = ["MISS", "REFUSED", "Entry"]
 
@@ -70,11 +71,12 @@ class Entry:
             "MISS": MISS,
             "REFUSED": REFUSED,
             "rebuild": rebuild,
-            "thread": thread,
+            "get_ident": get_ident,
+            "owner": get_ident(),
+            "modes": vars(thread),  # of this thread, which the entry belongs to
             "Tensor": Tensor,
             "new": object.__new__,
             "getrefcount": getrefcount,
-            "run": executable.run,
             "rebind": executable.rebind,
             "update_numbers": self.update_numbers,
             "renew": self.renew,
@@ -103,6 +105,8 @@ class Entry:
         for place, (array, tensor) in enumerate(zip(self.arrays, self.capture.tensors, strict=True)):
             self.names[f"array{place}"] = array
             self.names[f"version{place}"] = tensor._version if isinstance(tensor, Tensor) else [0, None]
+        self.names["run"] = self.executable.run
+        self.names |= {f"copy{place}": copy for place, copy in self.executable.copies.items()}
         for number in range(len(self.gradients)):
             self._name_gradient(number)
 
@@ -194,36 +198,37 @@ class _Writer:
             self.names[self._known[id(thing)]] = thing
         return self._known[id(thing)]
 
-    def function(self, name: str, lines: Sequence[str]) -> str:
+    def function(self, name: str, parameters: str, lines: Sequence[str]) -> str:
         """A function's text."""
-        return "\n    ".join([f"def {name}(*args, **kwargs):", *lines]) + "\n"
+        return "\n    ".join([f"def {name}({parameters}):", *lines]) + "\n"
 
 
 def _source(writer: _Writer, entry: Entry, conditions: Sequence[Condition], args: Any, kwargs: Any) -> str:
     """The functions ``fits`` and ``call``."""
-    mode = "is True" if thread.grad_enabled else "is False"
-    tests = [f"len(args) == {len(args)}", f"len(kwargs) == {len(kwargs)}" if kwargs else "not kwargs"]
-    tests += [f"thread.grad_enabled {mode}", "not thread.noting"]
-    like_then, arguments = _arguments(writer, entry, args, kwargs)
-    tests += [*like_then, *_conditions(writer, conditions), *_states(writer, entry)]
+    parameters = ", ".join([*(f"argument{i}" for i in range(len(args))), "**kwargs"][: len(args) + bool(kwargs)])
+    arguments = _Arguments(writer, entry, args, kwargs)
+    grad_enabled = f"modes['grad_enabled'] is {bool(thread.grad_enabled)}"
+    tests = [f"get_ident() == owner and {grad_enabled} and not modes['noting'] and modes['recorder'] is None"]
+    tests += [f"len(kwargs) == {len(kwargs)}"] if kwargs else []
+    tests += dict.fromkeys([*arguments.tests, *_conditions(writer, conditions), *_states(writer, entry)])
     fitting = ["try:", "    if not (", *(f"        {test} and" for test in tests), "        True", "    ): return {}"]
     fitting += ["except (TypeError, KeyError, IndexError, AttributeError, ValueError): return {}"]
     numbers = [f"{writer.name(group)}[{key!r}] is number{i}" for i, (_, group, key) in enumerate(entry.hyperparameters)]
     if numbers:
         fitting += [f"if not ({' and '.join(numbers)}) and not update_numbers(): return {{}}"]
-    fits = writer.function("fits", [*(line.replace("{}", "False") for line in fitting), "return True"])
-    missed = [line.replace("{}", "MISS") for line in fitting]
-    return fits + writer.function(
-        "call", [*missed, *_run(entry, arguments), *_effects(writer, entry), *_result(writer, entry, arguments)]
-    )
+    fits = [*(line.replace("{}", "False") for line in fitting), "return True"]
+    call = [*(line.replace("{}", "MISS") for line in fitting), *_run(entry, arguments), *_effects(writer, entry)]
+    call += _result(writer, entry, arguments.spelled)
+    return writer.function("fits", parameters, fits) + writer.function("call", parameters, call)
 
 
-def _run(entry: Entry, arguments: dict[int, str]) -> Iterator[str]:
+def _run(entry: Entry, arguments: _Arguments) -> Iterator[str]:
     for number in range(len(entry.gradients)):
         held = f"getrefcount(gradient{number}) > holders{number} or getrefcount(memory{number}) > users{number}"
         yield f"if {held} or gradient{number}._array is not memory{number}: renew({number})"
-    for place, spelled in arguments.items():
-        yield f"rebind({place}, {spelled}._array)"
+    for place in arguments.spelled:
+        copied = place in entry.executable.copies
+        yield f"copy{place}[...] = array_of{place}" if copied else f"rebind({place}, array_of{place})"
     yield "try: refused = run()"
     yield "except (ValueError, IndexError): refused = True"
     yield "if refused: return REFUSED"
@@ -237,35 +242,38 @@ def _effects(writer: _Writer, entry: Entry) -> Iterator[str]:
         yield f"if {name}._grad is not {gradient}: {name}._grad = {gradient}"
 
 
-def _arguments(writer: _Writer, entry: Entry, args: Any, kwargs: Any) -> tuple[list[str], dict[int, str]]:
-    """The tests that the arguments are like those of the recording, and how the program's inputs are spelled."""
-    tests: list[str] = []
-    spelled: dict[int, str] = {}
-    first: dict[int, str] = {}  # where an argument that comes twice came first
-    states = {id(tensor) for tensor in entry.capture.tensors if tensor is not None}
+class _Arguments:
+    """The tests that arguments are like those of the recording (``tests``), and how tensors among them are ``spelled``."""
 
-    def visit(name: str, found: Any) -> None:
+    def __init__(self, writer: _Writer, entry: Entry, args: Any, kwargs: Any) -> None:
+        self.tests: list[str] = []
+        self.spelled: dict[int, str] = {}  # by the number of the program's input
+        self._writer = writer
+        self._states = {id(tensor) for tensor in entry.capture.tensors if tensor is not None}
+        self._first: dict[int, str] = {}  # where a tensor that comes twice came first
+        for index, found in enumerate(args):
+            self._visit(f"argument{index}", found)
+        for key, found in kwargs.items():
+            self._visit(f"kwargs[{key!r}]", found)
+
+    def _visit(self, name: str, found: Any) -> None:
         if isinstance(found, (tuple, list, dict)):
-            tests.append(f"{name}.__class__ is {writer.name(type(found))} and len({name}) == {len(found)}")
+            kind = self._writer.name(type(found))
+            self.tests.append(f"{name}.__class__ is {kind} and len({name}) == {len(found)}")
             for key, item in found.items() if isinstance(found, dict) else enumerate(found):
-                visit(f"{name}[{key!r}]", item)
+                self._visit(f"{name}[{key!r}]", item)
         elif not isinstance(found, Tensor):
-            tests.append(_is(writer, name, found))
-        elif id(found) in states or id(found) in first:
-            tests.append(f"{name} is {first.get(id(found), writer.name(found) if id(found) in states else '')}")
+            self.tests.append(_is(self._writer, name, found))
+        elif id(found) in self._states:
+            self.tests.append(f"{name} is {self._writer.name(found)}")
+        elif id(found) in self._first:
+            self.tests.append(f"{name} is {self._first[id(found)]}")
         else:
-            place = len(first)
-            first[id(found)] = name
-            shape, dtype = f"{name}._array.shape == {found.shape}", f"{name}._array.dtype is {writer.name(found.dtype)}"
-            tests.append(f"{name}._requires_grad is {found._requires_grad} and {shape} and {dtype}")
-            if place < len(entry.capture.program.kinds) and entry.capture.program.kinds[place] == "argument":
-                spelled[place] = name
-
-    for index, found in enumerate(args):
-        visit(f"args[{index}]", found)
-    for key, found in kwargs.items():
-        visit(f"kwargs[{key!r}]", found)
-    return tests, spelled
+            place = len(self._first)
+            self._first[id(found)] = self.spelled[place] = name
+            self.tests.append(f"(array_of{place} := {name}._array).shape == {found.shape}")
+            self.tests.append(f"array_of{place}.dtype is {self._writer.name(found.dtype)}")
+            self.tests.append(f"{name}._requires_grad is {found._requires_grad}")
 
 
 def _is(writer: _Writer, expression: str, expected: Any) -> str:
@@ -279,6 +287,9 @@ def _is(writer: _Writer, expression: str, expected: Any) -> str:
 def _conditions(writer: _Writer, conditions: Sequence[Condition]) -> Iterator[str]:
     for condition in conditions:
         holder, key = writer.name(condition.holder), condition.key
+        if condition.expression == LENGTH:
+            yield f"len({holder}) == {condition.expected}"
+            continue
         if condition.expression == ATTRIBUTE:
             place = f"{holder}.{key}"
         else:
@@ -293,7 +304,7 @@ def _states(writer: _Writer, entry: Entry) -> Iterator[str]:
         if isinstance(tensor, Tensor):
             name = writer.name(tensor)
             yield f"{name}._array is array{place} and {name}._requires_grad is {tensor._requires_grad}"
-            yield f"{name}._node is None and {name}._hooks is None"
+            yield f"{name}._hooks is None"
     for tensor in entry.capture.without_gradient:
         yield f"{writer.name(tensor)}._grad is None"
     for tensor, gradient in entry.capture.accumulated:

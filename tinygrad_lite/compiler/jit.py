@@ -167,7 +167,7 @@ def _target_machine(llvm: Any) -> Any:
 
 
 def _optimize(llvm: Any, module: Any, machine: Any) -> None:
-    """Inline and vectorise; unrolled loops would take longer to compile and run no faster."""
+    """Inline and vectorize; unrolled loops would take longer to compile and run no faster."""
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.loop_interleaving = True
     options.slp_vectorization = options.loop_unrolling = False

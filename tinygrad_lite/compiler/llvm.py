@@ -115,19 +115,25 @@ class Module:
         number = type_of(node.result.dtype)
         one, zero = (written(Literal(node.result.dtype.type(k))) for k in (1, 0))
         arguments = [f"i32 {ROW_MAJOR}"]
-        matrices = [_flag_and_leading(access, shape) for access, shape in zip(node.accesses, ((rows, inner), (inner, columns)), strict=True)]
+        matrices = [
+            _flag_and_leading(access, shape)
+            for access, shape in zip(node.accesses, ((rows, inner), (inner, columns)), strict=True)
+        ]
         arguments += [f"i32 {flag}" for flag, _ in matrices]
         arguments += [f"i32 {n}" for n in (rows, columns, inner)] + [f"{number} {one}"]
         for access, (_, leading) in zip(node.accesses, matrices, strict=True):
             base = self._address(code, access.buffer)
-            arguments += [f"ptr {code.emit(f'getelementptr {number}, ptr {base}, i64 {access.offset}')}", f"i32 {leading}"]
+            arguments += [
+                f"ptr {code.emit(f'getelementptr {number}, ptr {base}, i64 {access.offset}')}",
+                f"i32 {leading}",
+            ]
         arguments += [f"{number} {zero}", f"ptr {self._address(code, node.result)}", f"i32 {columns}"]
         code.add(f"call void inttoptr (i64 {self.gemm_address(node.result.dtype)} to ptr)({', '.join(arguments)})")
 
 
 def _flag_and_leading(access: Access, shape: tuple[int, int]) -> tuple[int, int]:
-    (rows, columns), (down, across) = shape, access.strides
-    if across == 1 and down >= columns:
+    down, across = access.strides
+    if across == 1 and down >= shape[1]:
         return AS_IT_IS, down
     return TRANSPOSED, across
 
@@ -178,7 +184,9 @@ class _LoopWriter:
         if statement.buffer.kind == "ramp":
             self.values[statement.target.number] = self._ramp(statement)
             return
-        self.values[statement.target.number] = self._from_memory(self._pointer(statement.buffer, statement.index, dtype), dtype)
+        self.values[statement.target.number] = self._from_memory(
+            self._pointer(statement.buffer, statement.index, dtype), dtype
+        )
 
     def _from_memory(self, pointer: str, dtype: np.dtype[Any]) -> str:
         value = self.code.emit(f"load {_in_memory(dtype)}, ptr {pointer}")

@@ -57,7 +57,8 @@ class Literal:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype."""
-        return np.dtype(self.value.dtype)
+        dtype: np.dtype[Any] = self.value.dtype
+        return dtype
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Update:
 
     accumulator: str
     op: str
-    value: Register
+    value: Register | Literal
 
 
 @dataclass(frozen=True)

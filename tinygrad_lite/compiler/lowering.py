@@ -58,8 +58,8 @@ class Node:
     Attributes
     ----------
     op : str
-        A ufunc's name, ``"where"``, ``"cast"``, ``"copy"``; ``"store"``: a copy to its place outside; ``"gemm"``; ``"guard"``:
-        ends the run if an operand is true; ``"call"``: NumPy's.
+        A ufunc's name, ``"where"``, ``"cast"``, ``"copy"``; ``"store"``: a copy to its place outside;
+        ``"gemm"``; ``"guard"``: ends the run if an operand is true; ``"call"``: NumPy's.
     operands : list of Access or Literal
         Read at each index of the space. Of ``gemm`` the two matrices, of a ``call`` the whole arrays.
     space : tuple of int
@@ -90,7 +90,7 @@ class Node:
     after: set[Node] = field(default_factory=set)
     value: Value | None = None
     arrays: list[Window | Array] = field(default_factory=list)
-    position: int = 0
+    position: int = -1
 
     @property
     def is_loop(self) -> bool:
@@ -327,8 +327,9 @@ class _Lowering:
                 return Literal(source.value.astype(dtype))
         return source.access(shape, axes)
 
-    def _node(self, op: str, operands: list[Operand], space: Space, result: Buffer, *rest: Any, **more: Any) -> Node:
-        node = Node(op, operands, space, result, *rest, **more, position=len(self.nodes))
+    def _node(self, *args: Any, **kwargs: Any) -> Node:
+        node = Node(*args, **kwargs)
+        node.position = len(self.nodes)
         self.nodes.append(node)
         return node
 
@@ -341,7 +342,7 @@ class _Lowering:
             accumulated = np.dtype(np.bool_)
         if op not in scalars.REDUCTIONS or not {x.dtype, value.dtype, accumulated} <= scalars.DTYPES.keys():
             return None
-        if accumulated != value.dtype or value.params["dtype"] not in (None, value.dtype):
+        if accumulated != value.dtype or value.params["computed_in"] not in (None, value.dtype):
             return None
         initial = value.params["initial"]
         start = scalars.identity_of(op, accumulated) if initial is None else np.asarray(initial, accumulated)[()]

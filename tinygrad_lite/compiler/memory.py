@@ -39,7 +39,13 @@ class Memory:
         self.numbers = np.zeros(len(lowered.number_sources))
         self.outputs = [aligned(buffer.nbytes).view(buffer.dtype) for buffer in lowered.outputs]
         self._places = {id(buffer): place for place, buffer in enumerate(constants)}
-        self._first = dict(zip(KINDS, _starts(1, 1, *map(len, (lowered.inputs, lowered.gradients, lowered.outputs, constants))), strict=True))
+        self._first = dict(
+            zip(
+                KINDS,
+                _starts(1, 1, *map(len, (lowered.inputs, lowered.gradients, lowered.outputs, constants))),
+                strict=True,
+            )
+        )
         size = self._first["constant"] + len(constants)
         self.arrays: list[Array | None] = [None] * size
         self.table = np.zeros(size, np.uintp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tinygrad_lite.compiler.program import SOURCES, VIEWS, Program, Value
 
@@ -33,16 +33,21 @@ def identifier(path: str) -> str:
     return f"{name}_" if name in RESERVED else name
 
 
-def names_of(program: Program, reserved: Iterable[str] = ()) -> dict[Value, str]:
+def names_of(
+    program: Program, reserved: Iterable[str] = (), same: Mapping[Value, Value] | None = None
+) -> dict[Value, str]:
     """A name for every value that is an array, each another one and none of the reserved.
 
     Inputs have their own names; gradients are ``d_`` and the name of the tensor; what a module returns has the name of
-    the module, and the cotangent of that is ``d_`` and that name; the rest is numbered.
+    the module, and the cotangent of that is ``d_`` and that name; the rest is numbered. Values in ``same`` have the
+    name of the input that they are a new state of.
     """
     names = _Names(reserved)
     values = program.values()
     for value, name in zip(program.inputs, program.names, strict=True):
         names.give(value, identifier(name))
+    for value, known in (same or {}).items():
+        names.given[value] = names.given[known]
     for name, value in program.gradients:
         names.give(value, f"d_{identifier(name)}")
     for number, value in enumerate(program.outputs):
@@ -105,10 +110,10 @@ def _results(program: Program, values: list[Value]) -> list[tuple[Value, str]]:
 
 def _without_parameters(value: Value) -> str:
     """The name of what a module without parameters returns: of its place in a container alone, it says what it does."""
-    module, operation = value.origin.module, re.sub(r"\W", "", value.origin.operation)
+    module, operation = value.origin.module, re.sub(r"\W", "", value.origin.operation).lower()
     path = module.partition(".")[2]
     if not path:
-        return operation.lower() or identifier(module).lower()
+        return operation or identifier(module).lower()
     return identifier(f"{path.rpartition('.')[0]}.{operation}{_last(path)}" if _last(path).isdigit() else path)
 
 
@@ -152,6 +157,6 @@ def _cotangents(values: list[Value], results: list[tuple[Value, str]]) -> list[t
             if base.origin.phase == "backward" and base not in computed_here and x.op != "constant":
                 while x.op in VIEWS and not (x.op == "bitcast" and x.dtype.kind == "f"):
                     (x,) = x.inputs
-                if x.shape == result.shape:
+                if (x.shape, x.dtype) == (result.shape, result.dtype):
                     found.append((x, name))
     return found

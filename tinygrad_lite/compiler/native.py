@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -86,8 +87,8 @@ class Native:
     Attributes
     ----------
     run : callable
-        Runs the program once. It returns 0 or None; anything else means that a check refused a value, and that nothing was
-        written to any input or gradient.
+        Runs the program once. It returns 0 or None; anything else means that a check refused a value, and
+        that nothing was written to any input or gradient.
     outputs : list of ndarray
         Where the outputs lie after a run; always the same memory.
     numbers : ndarray of float64
@@ -115,13 +116,15 @@ class Native:
         watch.stop("write")
         self._program = program
         self._written = {place for place, _ in program.writes}
-        self._copied: dict[int, tuple[Array, Array]] = {}  # arrays that cannot be used where they are, and the stand-ins
+        self._copied: dict[
+            int, tuple[Array, Array]
+        ] = {}  # arrays that cannot be used where they are, and the stand-ins
         self._may_copy = any(map(self._is_scattered, range(len(program.inputs))))
         self._calls: list[_Call] = []
         self.run = self._runner(steps)
         watch.stop("compile")
         self._milliseconds = watch.milliseconds
-        self._arguments: dict[int, Array] = {}  # small ones: their copies
+        self.copies: dict[int, Array] = {}  # of arguments: where the program reads them
         self._bound: list[Array | None] = [None] * len(program.inputs)
         self._spans: list[tuple[int, int]] = []
 
@@ -143,12 +146,17 @@ class Native:
                 functions.append(self._calls[-1])
             else:
                 assert library is not None
-                functions.append(library.function(step, ctypes.c_int32))
-        if len(functions) == 1:
-            run = functions[0]
-        else:
-            run = _in_turn(functions)
+                functions.append(self._function(library, step))
+        run = functions[0] if len(functions) == 1 else _in_turn(functions)
         return self._with_copies(run) if self._may_copy else run
+
+    def _function(self, library: jit.Library, name: str) -> Callable[[], int | None]:
+        """A function of the library, which keeps all that it needs alive."""
+        function: Any = library.function(name, ctypes.c_int32)
+        function.memory = self._memory
+        # until the function dies, the library is reachable: so the garbage collector never takes it apart in any order
+        weakref.finalize(function, _nothing, library).atexit = False
+        return function  # type: ignore[no-any-return]
 
     def _with_copies(self, run: Callable[[], int | None]) -> Callable[[], int | None]:
         def run_on_copies() -> int | None:
@@ -185,7 +193,9 @@ class Native:
             if not _is_plain(array):
                 raise ValueError(f"the gradient of {name} must be contiguous")
         changed = {f"input {program.names[place]}": inputs[place] for place in sorted(self._written)}
-        changed |= {f"the gradient of {name}": array for (name, _), array in zip(program.gradients, gradients, strict=True)}
+        changed |= {
+            f"the gradient of {name}": array for (name, _), array in zip(program.gradients, gradients, strict=True)
+        }
         states = {f"input {program.names[i]}": x for i, x in enumerate(inputs) if program.kinds[i] != "argument"}
         _check_apart(changed, states)
         self._spans = [_span(array) for array in changed.values()]
@@ -203,7 +213,7 @@ class Native:
             call.prepare()
 
     def rebind(self, i: int, array: Array) -> None:
-        """Give the program another array as input ``i``; a small or scattered one is copied, so call it before each run.
+        """Give the program another array as input ``i``: before each run, since a small or scattered one is copied.
 
         Parameters
         ----------
@@ -212,7 +222,7 @@ class Native:
         array : ndarray
             Of its shape and dtype.
         """
-        copy = self._arguments.get(i)
+        copy = self.copies.get(i)
         if copy is not None:
             copy[...] = array
         elif array is not self._bound[i]:
@@ -235,7 +245,7 @@ class Native:
         self._memory.point("input", place, copy)
         self._bound[place] = None
         if array.nbytes <= SMALL_ARGUMENT:
-            self._arguments[place] = copy
+            self.copies[place] = copy
 
     def _bind_in_place(self, place: int, array: Array) -> None:
         if _is_plain(array):
@@ -274,30 +284,36 @@ class _Call:
         self.value = node.value
         self._node, self._memory = node, memory
         self._arrays: list[Array] = []
+        self._numbers = [x for x, y in enumerate(node.value.inputs) if y.op == "number"]
         self._target: Array = np.empty(0)
 
     def prepare(self) -> None:
         """Look up where the arrays are: to be called after each change of the program's inputs."""
-        *self._arrays, self._target = (
-            self._memory.array(x) if isinstance(x, Window) else x for x in self._node.arrays
-        )
+        *self._arrays, self._target = (self._memory.array(x) if isinstance(x, Window) else x for x in self._node.arrays)
+        self.copies: list[Any] = list(self._arrays)
 
     def __call__(self) -> None:
         value = self.value
+        for place in self._numbers:
+            self.copies[place] = float(self._arrays[place])
         if value.op == "draw":
             self._draw()
         elif value.op == "pick":
-            self._target[...] = compute(value, compute(value.inputs[0], *self._arrays))
+            self._target[...] = compute(value, compute(value.inputs[0], *self.copies))
         else:
-            self._target[...] = compute(value, *self._arrays)
+            self._target[...] = compute(value, *self.copies)
 
     def _draw(self) -> None:
         params = self.value.params
-        generator, method, kwargs = params["generator"](), params["method"], params["kwargs"]
+        generator, method, kwargs = params["generator"].numpy, params["method"], params["kwargs"]
         if method in DRAWS_IN_PLACE and self._target.dtype.kind == "f" and self._target.flags.c_contiguous:
             getattr(generator, method)(out=self._target, dtype=self._target.dtype)
         else:
             self._target[...] = getattr(generator, method)(*params["args"], **kwargs)
+
+
+def _nothing(_: Any) -> None:
+    """What is to be done when a function dies."""
 
 
 def _in_turn(functions: Sequence[Callable[[], int | None]]) -> Callable[[], int | None]:
@@ -340,7 +356,9 @@ def _steps(module: llvm.Module, groups: Sequence[Group], shared: set[Buffer], na
 
 def _check(name: str, array: Array, value: Value) -> None:
     if array.shape != value.shape or array.dtype != value.dtype:
-        raise ValueError(f"{name} is {array.dtype}{list(array.shape)}, the program is for {value.dtype}{list(value.shape)}")
+        raise ValueError(
+            f"{name} is {array.dtype}{list(array.shape)}, the program is for {value.dtype}{list(value.shape)}"
+        )
 
 
 def _check_apart(changed: dict[str, Array], others: dict[str, Array]) -> None:

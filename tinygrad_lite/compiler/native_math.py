@@ -1,11 +1,12 @@
 """Mathematical functions as LLVM IR, to be inlined into loops.
 
-For float32 the common ones are straight-line code (polynomials, selections, operations on the bits), so that a loop
-that calls them is vectorised. The others, and float64, call the C library.
+The common ones are straight-line code (polynomials, selections, operations on the bits), so that a loop that calls them
+is vectorized. The others call the C library.
 
 Only ``contract`` may change the arithmetic here (a product and a sum become one fused operation): the sums cancel on
-purpose, which ``reassoc`` would undo. The polynomials are near-minimax fits, made for this file by weighted least
-squares with Lawson's reweighting, each coefficient rounded to float32 and the rest fitted again.
+purpose, which ``reassoc`` would undo. The polynomials of float32 are near-minimax fits, made for this file by weighted
+least squares with Lawson's reweighting, each coefficient rounded and the rest fitted again; those of float64 are
+Taylor's.
 """
 
 from __future__ import annotations
@@ -19,16 +20,26 @@ import numpy as np
 
 __all__ = ["FUNCTIONS", "declarations", "knows", "symbol"]
 
-TYPES = {"float32": ("float", "f32"), "float64": ("double", "f64")}
-"""dtype: LLVM's name of the type, and the suffix of functions of it."""
+TYPES = {"float32": ("float", "f32", "i32"), "float64": ("double", "f64", "i64")}
+"""dtype: LLVM's name of the type, the suffix of functions of it, the type of its bits."""
 
 
 class Code:
-    """The lines of a function, and the functions that they call."""
+    """The lines of a function, and the functions that they call.
+
+    Attributes
+    ----------
+    digits : int
+        How many bits of a number follow the first one: 23 or 52.
+    bias : int
+        The largest exponent: 127 or 1023; the smallest is ``1 - bias``.
+    """
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
-        self.type, self.suffix = TYPES[self.dtype.name]
+        self.type, self.suffix, self.integer = TYPES[self.dtype.name]
+        self.digits = int(np.finfo(self.dtype).nmant)
+        self.bias = int(np.finfo(self.dtype).maxexp) - 1
         self.lines: list[str] = []
         self.declared: set[str] = set()
 
@@ -44,6 +55,10 @@ class Code:
             return value
         rounded = float(self.dtype.type(value))  # LLVM writes constants of both types with the bits of a double
         return Real(self, f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}")
+
+    def bits(self, value: float) -> int:
+        """The bits of a constant."""
+        return int(self.dtype.type(value).view(f"i{self.dtype.itemsize}"))
 
     def intrinsic(self, name: str, *arguments: Real | float) -> Real:
         """The result of LLVM's intrinsic."""
@@ -122,8 +137,9 @@ class Real:
         return self._compare("oeq", other)
 
     def bits(self) -> Integer:
-        """The bits of a float32 as an integer."""
-        return Integer(self.code, self.code.emit(f"bitcast float {self} to i32"))
+        """The same bits as an integer."""
+        code = self.code
+        return Integer(code, code.emit(f"bitcast {code.type} {self} to {code.integer}"))
 
 
 class Condition:
@@ -141,7 +157,7 @@ class Condition:
 
 
 class Integer:
-    """A 32-bit integer of a function; it wraps around."""
+    """An integer as wide as the function's type; it wraps around."""
 
     def __init__(self, code: Code, name: str) -> None:
         self.code = code
@@ -150,56 +166,65 @@ class Integer:
     def __str__(self) -> str:
         return self.name
 
-    def _arithmetic(self, operation: str, other: Integer | int) -> Integer:
-        return Integer(self.code, self.code.emit(f"{operation} i32 {self}, {other}"))
+    def _arithmetic(self, operation: str, left: Integer | int, right: Integer | int) -> Integer:
+        return Integer(self.code, self.code.emit(f"{operation} {self.code.integer} {left}, {right}"))
 
     def __add__(self, other: Integer | int) -> Integer:
-        return self._arithmetic("add", other)
+        return self._arithmetic("add", self, other)
 
     def __sub__(self, other: Integer | int) -> Integer:
-        return self._arithmetic("sub", other)
+        return self._arithmetic("sub", self, other)
+
+    def __neg__(self) -> Integer:
+        return self._arithmetic("sub", 0, self)
 
     def __lshift__(self, places: int) -> Integer:
-        return self._arithmetic("shl", places)
+        return self._arithmetic("shl", self, places)
 
     def __rshift__(self, places: int) -> Integer:
         """The shift that keeps the sign."""
-        return self._arithmetic("ashr", places)
-
-    def __neg__(self) -> Integer:
-        return Integer(self.code, "0") - self
+        return self._arithmetic("ashr", self, places)
 
     def at_most(self, bound: int) -> Integer:
         """The smaller of the two."""
-        smaller = self.code.emit(f"icmp slt i32 {self}, {bound}")
-        return Integer(self.code, self.code.emit(f"select i1 {smaller}, i32 {self}, i32 {bound}"))
+        kind = self.code.integer
+        smaller = self.code.emit(f"icmp slt {kind} {self}, {bound}")
+        return Integer(self.code, self.code.emit(f"select i1 {smaller}, {kind} {self}, {kind} {bound}"))
 
     def real(self) -> Real:
-        """The same number in floating point."""
-        return Real(self.code, self.code.emit(f"sitofp i32 {self} to float"))
+        """The same number in floating point, for the size of exponents: processors cannot convert all integers."""
+        shifter = _shifter(self.code)
+        return (self + self.code.bits(shifter)).float_bits() - shifter
 
     def float_bits(self) -> Real:
-        """The float32 of these bits."""
-        return Real(self.code, self.code.emit(f"bitcast i32 {self} to float"))
+        """The floating-point number of these bits."""
+        return Real(self.code, self.code.emit(f"bitcast {self.code.integer} {self} to {self.code.type}"))
 
     def power_of_two(self) -> Real:
-        """2 to this power; from -126 to 127."""
-        return ((self + 127) << 23).float_bits()
+        """2 to this power, from 1 - bias to bias."""
+        return ((self + self.code.bias) << self.code.digits).float_bits()
+
+
+def _shifter(code: Code) -> float:
+    """A number so large that its last bit counts ones, in the middle of such numbers."""
+    return 1.5 * 2.0**code.digits
 
 
 Function: TypeAlias = Callable[..., Real]
 
+LOG_2 = math.log(2)
 LOG_2_HIGH = 355 / 512
 """Log 2 in 9 bits: its product with an exponent is exact."""
-LOG_2_LOW = math.log(2) - LOG_2_HIGH
+LOG_2_LOW = -2.121944400546905827679e-4
+"""Log 2 - LOG_2_HIGH, to more digits than a subtraction would leave."""
 
-EXPONENTIAL = (0.4999999701976776, 0.1666654646396637, 0.04166744276881218, 0.008366253226995468, 0.0013869949616491795)
-"""(e^r - 1 - r) / r^2 for abs(r) <= log(2) / 2: relative error of e^r - 1 below 2^-26."""
+EXPONENTIAL = {
+    "f32": (0.4999999701976776, 0.1666654646396637, 0.04166744276881218, 0.008366253226995468, 0.0013869949616491795),
+    "f64": tuple(1 / math.factorial(k) for k in range(2, 14)),
+}
+"""(e^r - 1 - r) / r^2 for abs(r) <= log(2) / 2: relative error of e^r - 1 below 2^-26 and 2^-56."""
 
-DOUBLE_DECAY = [coefficient * (-2.0) ** power for power, coefficient in enumerate(EXPONENTIAL, 2)]
-"""(e^(-2 s) - 1 + 2 s) / s^2."""
-
-LOGARITHM = (
+LOGARITHM_32 = (
     0.3333333134651184,
     -0.250008225440979,
     0.20001249015331268,
@@ -211,6 +236,9 @@ LOGARITHM = (
 )
 """(log(1 + f) - f + f^2 / 2) / f^3 for 1/sqrt(2) <= 1 + f <= sqrt(2): relative error of log(1 + f) below 2^-27."""
 
+LOGARITHM_64 = tuple(2 / (2 * k + 1) for k in range(1, 11))
+"""(2 artanh(s) - 2 s) / s^3, a series in s^2, for the s = f / (2 + f) of the same f: relative error below 2^-60."""
+
 
 def _polynomial(x: Real, coefficients: Sequence[float]) -> Real:
     """Horner's rule; the constant comes first."""
@@ -221,63 +249,76 @@ def _polynomial(x: Real, coefficients: Sequence[float]) -> Real:
 
 
 def _nearest(x: Real) -> tuple[Real, Integer]:
-    """The nearest integer, for abs(x) < 2^22, in both forms: at 1.5 * 2^23 the last bit of a float32 counts ones."""
-    shifter = 1.5 * 2**23
+    """The nearest integer, for the size of exponents, in both forms."""
+    shifter = _shifter(x.code)
     shifted = x + shifter
-    return shifted - shifter, shifted.bits() - int(np.float32(shifter).view(np.int32))
+    return shifted - shifter, shifted.bits() - x.code.bits(shifter)
+
+
+def _bounded(x: Real, low: float, high: float) -> Real:
+    """The number in the interval that is nearest to x; NaN stays."""
+    x = (x > high).select(high, x)
+    return (x < low).select(low, x)
+
+
+def _exponential_minus_one(r: Real) -> Real:
+    """The value of e^r - 1 for abs(r) <= log(2) / 2."""
+    return r * r * _polynomial(r, EXPONENTIAL[r.code.suffix]) + r
 
 
 def _exponential_parts(x: Real) -> tuple[Real, Integer]:
     """(e^r - 1, n) with x = n log 2 + r, abs(r) <= log(2) / 2."""
-    n, power = _nearest(x * (1 / math.log(2)))
-    r = x - n * LOG_2_HIGH - n * LOG_2_LOW
-    return r * r * _polynomial(r, EXPONENTIAL) + r, power
+    n, power = _nearest(x * (1 / LOG_2))
+    return _exponential_minus_one(x - n * LOG_2_HIGH - n * LOG_2_LOW), power
+
+
+def _exponents(code: Code) -> tuple[float, float]:
+    """Powers of two from which on the result is 0, and infinite."""
+    return -(code.bias + code.digits + 2.0), code.bias + 1.4
 
 
 def _scaled(x: Real, power: Integer) -> Real:
-    """The product x * 2^power in two steps: from 2^-150, denormal, to 2^128, which may be infinite."""
+    """The product x * 2^power in two steps: one factor cannot be denormal, or larger than the largest number."""
     half = power >> 1
     return x * half.power_of_two() * (power - half).power_of_two()
 
 
 def _exp(x: Real) -> Real:
-    """e^x = 2^n e^r; beyond the bounds it is 0 or infinite."""
-    x = (x > 89.0).select(89.0, x)
-    x = (x < -105.0).select(-105.0, x)
-    part, power = _exponential_parts(x)
+    """e^x = 2^n e^r."""
+    low, high = _exponents(x.code)
+    part, power = _exponential_parts(_bounded(x, low * LOG_2, high * LOG_2))
     return _scaled(part + 1.0, power)
 
 
 def _exp2(x: Real) -> Real:
     """2^x = 2^n e^(r log 2)."""
-    x = (x > 129.0).select(129.0, x)
-    x = (x < -151.0).select(-151.0, x)
+    x = _bounded(x, *_exponents(x.code))
     n, power = _nearest(x)
-    r = (x - n) * math.log(2)
-    return _scaled(r * r * _polynomial(r, EXPONENTIAL) + r + 1.0, power)
+    return _scaled(_exponential_minus_one((x - n) * LOG_2) + 1.0, power)
 
 
 def _expm1(x: Real) -> Real:
-    """e^x - 1 = 2 (u (e^r - 1) + u - 1/2) with u = 2^(n - 1), which is finite."""
-    bounded = (x > 89.0).select(89.0, x)
-    bounded = (bounded < -18.0).select(-18.0, bounded)
-    part, power = _exponential_parts(bounded)
+    """e^x - 1 = 2 (u (e^r - 1) + u - 1/2) with u = 2^(n - 1), which is finite; -1 where e^x < 2^-(digits + 2)."""
+    _, high = _exponents(x.code)
+    part, power = _exponential_parts(_bounded(x, -(x.code.digits + 2) * LOG_2, high * LOG_2))
     u = (power - 1).power_of_two()
     return _identity_near_zero(x, (u * part + (u - 0.5)) * 2.0)
 
 
 def _identity_near_zero(x: Real, y: Real) -> Real:
     """X where that is f(x) to the last bit: keeps the sign of zero, and what is left of a denormal number."""
-    return (abs(x) < 2.0**-25).select(x, y)
+    return (abs(x) < 2.0 ** -(x.code.digits + 2)).select(x, y)
 
 
 def _tanh(x: Real) -> Real:
-    """Tanh abs(x) = -m / (2 + m) with m = e^(-2 abs(x)) - 1; from 9.1 on it is 1."""
+    """Tanh abs(x) = -m / (2 + m) with m = e^(-2 abs(x)) - 1; where that is below 2^-(digits + 3), 1."""
     size = abs(x)
-    size = (size > 10.0).select(10.0, size)
-    n, power = _nearest(size * (-2 / math.log(2)))
-    s = size + n * (math.log(2) / 2)  # in one step: the larger n, the less r = -2 s weighs
-    part = s * s * _polynomial(s, DOUBLE_DECAY) - 2.0 * s
+    bound = (x.code.digits + 5) * LOG_2 / 2
+    size = (size > bound).select(bound, size)
+    n, power = _nearest(size * (-2 / LOG_2))
+    s = size + n * (LOG_2 / 2)  # in one step: the larger n, the less r = -2 s weighs
+    double_decay = [coefficient * (-2.0) ** k for k, coefficient in enumerate(EXPONENTIAL[x.code.suffix], 2)]
+    part = s * s * _polynomial(s, double_decay) - 2.0 * s  # e^r - 1
     u = power.power_of_two()
     m = u * part + (u - 1.0)
     return x.code.intrinsic("copysign", m / (m + 2.0), x)
@@ -286,21 +327,26 @@ def _tanh(x: Real) -> Real:
 def _mantissa(x: Real) -> tuple[Real, Integer]:
     """(m, e) with x = m 2^e, 1/sqrt(2) <= m < sqrt(2), for normal numbers."""
     bits = x.bits()
-    exponent = (bits - int(np.float32(math.sqrt(0.5)).view(np.int32))) >> 23
-    return (bits - (exponent << 23)).float_bits(), exponent
+    exponent = (bits - x.code.bits(math.sqrt(0.5))) >> x.code.digits
+    return (bits - (exponent << x.code.digits)).float_bits(), exponent
 
 
 def _normal_mantissa(x: Real) -> tuple[Real, Real]:
     """(m - 1, e) for any positive number, also a denormal one."""
-    denormal = x < 2.0**-126
-    mantissa, exponent = _mantissa(denormal.select(x * 2.0**23, x))
-    return mantissa - 1.0, exponent.real() - denormal.select(23.0, 0.0)
+    denormal = x < 2.0 ** (1 - x.code.bias)
+    mantissa, exponent = _mantissa(denormal.select(x * 2.0**x.code.digits, x))
+    return mantissa - 1.0, exponent.real() - denormal.select(float(x.code.digits), 0.0)
 
 
 def _log_of_one_plus(f: Real) -> Real:
     """Log(1 + f) - f."""
     square = f * f
-    return f * square * _polynomial(f, LOGARITHM) - square * 0.5
+    if f.code.suffix == "f32":
+        return f * square * _polynomial(f, LOGARITHM_32) - square * 0.5
+    s = f / (f + 2.0)  # log(1 + f) = 2 artanh(s), and 2 s = f - s f
+    z = s * s
+    half = square * 0.5
+    return s * (half + z * _polynomial(z, LOGARITHM_64)) - half
 
 
 def _log_limits(x: Real, y: Real) -> Real:
@@ -322,9 +368,7 @@ def _log_to_base(x: Real, base: float) -> Real:
     """Log x / log base."""
     f, exponent = _normal_mantissa(x)
     scale = 1 / math.log(base)
-    high = float(np.float32(scale))
-    y = f + _log_of_one_plus(f)
-    return _log_limits(x, y * high + (y * (scale - high) + exponent * (math.log(2) * scale)))
+    return _log_limits(x, (f + _log_of_one_plus(f)) * scale + exponent * (LOG_2 * scale))
 
 
 def _log2(x: Real) -> Real:
@@ -360,7 +404,7 @@ def _square(x: Real) -> Real:
 def _logaddexp(x: Real, y: Real) -> Real:
     """Log(e^x + e^y): the larger, and log(1 + e^-d) for the distance d; of equal infinities there is none."""
     larger = (x > y).select(x, y)
-    return (x == y).select(x + math.log(2), larger + _value("log1p", [_value("exp", [-abs(x - y)])]))
+    return (x == y).select(x + LOG_2, larger + _value("log1p", [_value("exp", [-abs(x - y)])]))
 
 
 INTRINSICS = {
@@ -368,19 +412,14 @@ INTRINSICS = {
     "ceil": "ceil",
     "copysign": "copysign",
     "cos": "cos",
-    "exp": "exp",
-    "exp2": "exp2",
     "floor": "floor",
-    "log": "log",
-    "log10": "log10",
-    "log2": "log2",
     "power": "pow",
     "rint": "rint",
     "sin": "sin",
     "sqrt": "sqrt",
     "trunc": "trunc",
 }
-"""Ufuncs that are LLVM intrinsics: a loop is vectorised around one even if the C library computes it."""
+"""Ufuncs that are LLVM intrinsics: a loop is vectorized around one even if the C library computes it."""
 
 LIBRARY = {
     "arccos": "acos",
@@ -392,25 +431,14 @@ LIBRARY = {
     "arctanh": "atanh",
     "cbrt": "cbrt",
     "cosh": "cosh",
-    "expm1": "expm1",
     "fmod": "fmod",
     "hypot": "hypot",
-    "log1p": "log1p",
     "sinh": "sinh",
     "tan": "tan",
-    "tanh": "tanh",
 }
 """Ufuncs that are functions of the C library."""
 
 FORMULAS: dict[str, Function] = {
-    "logaddexp": _logaddexp,
-    "reciprocal": _reciprocal,
-    "sign": _sign,
-    "square": _square,
-}
-"""What is written out here for both types."""
-
-FLOAT32_FORMULAS: dict[str, Function] = {
     "exp": _exp,
     "exp2": _exp2,
     "expm1": _expm1,
@@ -418,9 +446,13 @@ FLOAT32_FORMULAS: dict[str, Function] = {
     "log10": _log10,
     "log1p": _log1p,
     "log2": _log2,
+    "logaddexp": _logaddexp,
+    "reciprocal": _reciprocal,
+    "sign": _sign,
+    "square": _square,
     "tanh": _tanh,
 }
-"""What is written out here for float32."""
+"""Ufuncs that are written out here."""
 
 FUNCTIONS = frozenset({*INTRINSICS, *LIBRARY, *FORMULAS})
 """The names of the ufuncs; each has float32 and float64."""
@@ -496,9 +528,8 @@ def _definition(function: str, code: Code, name: str) -> str:
 
 def _value(name: str, operands: Sequence[Real]) -> Real:
     code = operands[0].code
-    formulas = FORMULAS | FLOAT32_FORMULAS if code.suffix == "f32" else FORMULAS
-    if name in formulas:
-        return formulas[name](*operands)
+    if name in FORMULAS:
+        return FORMULAS[name](*operands)
     if name in INTRINSICS:
         return code.intrinsic(INTRINSICS[name], *operands)
     return code.library(LIBRARY[name], *operands)

@@ -24,7 +24,7 @@ from tinygrad_lite.compiler.loops import (
     Store,
     Update,
 )
-from tinygrad_lite.compiler.lowering import Access, Node, Operand, contiguous
+from tinygrad_lite.compiler.lowering import Access, Node, Operand
 
 __all__ = ["nest"]
 
@@ -156,7 +156,7 @@ class _Nest:
         return bool(node.reduced) and self._is_reduced(node, self.depth - 1)
 
     def _reduce(self, node: Node) -> None:
-        """Collect in registers over the innermost loops, as far as they are reduced; what is outside of them adds to memory."""
+        """Collect in registers over the innermost loops that are reduced; those outside of them add to memory."""
         (operand,) = node.operands
         value = self._value(operand, node.dtypes[0])
         outer = self.depth  # the loops from here on are reduced

@@ -238,7 +238,7 @@ def _changed(call: Call) -> list[str]:
         start = [f"{call.refer('np.copyto')}({name}, {call.operands[0]})"]
     if call.value.op == "setitem":
         return [*start, f"{name}[{_index(call)}] = {call.operands[1]}"]
-    return [*start, f"{call.refer('np.add.at')}({name}, ({_index(call)},), {call.operands[1]})"]
+    return [*start, f"{call.refer('np.add.at')}({name}, {call.refer('np.s_')}[{_index(call)}], {call.operands[1]})"]
 
 
 def _getitem(call: Call) -> list[str]:

@@ -64,17 +64,19 @@ class _Writer:
     ----------
     keywords : dict of str to None
         The keyword-only parameters met so far, in order.
+    named_bitcasts : bool
+        Whether bitcasts have lines of their own; not where they look at the old content of an input.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.storage: Storage = plan(program)
         self.keywords: dict[str, None] = {}
+        self.named_bitcasts = True
         self.numbers = {v: _expression(v.params["source"]) for v in self.storage.values if v.op == "number"}
         reserved = {name for expression in self.numbers.values() for name in _names_in(expression)}
-        self.names = names_of(program, reserved)
-        for value, place in self.storage.states.items():
-            self.names[value] = self.names[program.inputs[place]]
+        states = {value: program.inputs[place] for value, place in self.storage.states.items()}
+        self.names = names_of(program, reserved, states)
         self.generators = [v.params["generator"] for v in self.storage.values if v.op == "draw"]
 
     def text(self, name: str) -> str:
@@ -106,7 +108,7 @@ class _Writer:
 
     def _is_inlined(self, value: Value) -> bool:
         """Views are written where they are used, since they compute nothing; a bitcast is worth a name."""
-        return self.storage.is_view(value) and value.op != "bitcast"
+        return self.storage.is_view(value) and not (value.op == "bitcast" and self.named_bitcasts)
 
     def _lines(self, value: Value) -> list[str]:
         operands = [self.operand(value, number) for number in range(len(value.inputs))]
@@ -135,9 +137,9 @@ class _Writer:
         late = [f"{self.names[self.program.inputs[place]]}[...] = " for place, _ in self.storage.late]
         if not changed:
             return lines
-        names, self.names = self.names, {**self.names, **olds}
+        names, self.names, self.named_bitcasts = self.names, {**self.names, **olds}, False
         lines += [target + self.value(value) for target, (_, value) in zip(late, self.storage.late, strict=True)]
-        self.names = names
+        self.names, self.named_bitcasts = names, True
         return lines
 
     def _result(self) -> str:

@@ -35,7 +35,7 @@ class Origin(NamedTuple):
     module : str
         The dotted path of the module; empty outside of modules.
     operation : str
-        The primitive, or the optimizer's class.
+        Of the forward, the module's class; of the backward, the primitive; of the update, the optimizer's class.
     line : str
         ``file:line`` of the user's code.
     """

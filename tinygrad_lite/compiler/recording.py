@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import operator
 import sys
 import threading
@@ -40,13 +41,14 @@ class Recorder:
         Why the step cannot be replayed: the reason and the line. The run itself goes on, and its results are right.
     checks : list of Value
         The calls that raise for some values.
-    draws : int
-        How many random numbers were drawn.
+    foreign : list of ndarray
+        The arrays that became constants.
     """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.checks: list[Value] = []
+        self.foreign: list[Array] = []
         self.position = 0
         self._thread = threading.get_ident()
         self._open = True
@@ -100,7 +102,9 @@ class Recorder:
     def problem(self, reason: str) -> None:
         """Note why the step cannot be replayed, with the line of the user's code."""
         if self.active:
-            self.problems.append(f"{reason}, in {anomaly.Origin.here().line}")
+            frame = _users_frame(sys._getframe(1))
+            code = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+            self.problems.append(f"{reason}, in {_place(frame)}: {code}")
 
     def value(self, op: str, inputs: Sequence[Value], result: Array, **params: Any) -> Value:
         """A new value with the shape, dtype and layout of the array that the call gave."""
@@ -118,7 +122,10 @@ class Recorder:
             return self.value("constant", (), np.empty((), dtype), data=x)
         array = np.asarray(x)
         known = self._known.get(id(array))
-        return known.value if known is not None else self.value("constant", (), array, data=array.copy())
+        if known is not None:
+            return known.value
+        self.foreign.append(array)
+        return self.value("constant", (), array, data=array.copy())
 
 
 class _Source:
@@ -169,9 +176,7 @@ class Recording(np.lib.mixins.NDArrayOperatorsMixin):
     def write(self, value: Value, result: Array) -> None:
         """Note that the memory holds this value now; ``result`` has its layout."""
         if value.dtype != self.array.dtype or value.is_literal:
-            value = self.recorder.value(
-                "cast", (value,), np.empty(value.shape, self.array.dtype), dtype=self.array.dtype
-            )
+            value = self.recorder.value("cast", (value,), np.empty(value.shape, self.array.dtype))
         if value.shape != self.array.shape:
             value = _view(self.recorder, value, "broadcast_to", {"shape": self.array.shape})
         self.storage.value = self._around(value, self.path)
@@ -602,12 +607,19 @@ def origin_of(frame: Any) -> Origin:
     if node is not None:
         origin = node.origin if isinstance(node.origin, anomaly.Origin) else anomaly.Origin("", "")
         return Origin(phase, origin.path, node.primitive.title, origin.line)
-    return Origin(phase, path_of(running_modules(frame)), operation, _line(frame))
+    modules = running_modules(frame)
+    operation = operation or (type(modules[-1]).__name__ if modules else "")
+    return Origin(phase, path_of(modules), operation, _place(_users_frame(frame)))
 
 
-def _line(frame: Any) -> str:
+def _users_frame(frame: Any) -> Any:
+    """The innermost frame that is neither of this package nor of NumPy."""
     while frame.f_back is not None and frame.f_code.co_filename.startswith((PACKAGE, NUMPY)):
         frame = frame.f_back
+    return frame
+
+
+def _place(frame: Any) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 

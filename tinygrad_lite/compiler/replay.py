@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dis
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from types import CellType, CodeType
 from typing import Any
@@ -74,14 +73,16 @@ class Executable:
         script = _Script(self._storage, self._names, self.numbers, self.number_sources)
         self.text = script.text(name)
         self._function, self._cells = _function(name, self.text, script.objects)
-        self._views: dict[Value, list[Value]] = {}
+        self._views = _views(self._storage)
         self._gradient_values = {number: value for value, number in self._storage.gradients.items()}
         self._changed = {place for place, _ in program.writes}
+        self._stages: dict[int, tuple[Array, Array]] = {}
         self._inputs: list[Array] | None = None
         self._gradients: list[Array] = []
         self._arrays: dict[Value, Array] = {}
         self._bind_own_memory()
         self.outputs = [self._output(value) for value in program.outputs]
+        self.copies: dict[int, Array] = {}  # of arguments, which are read where they are
 
     def bind(self, inputs: Sequence[Array], gradients: Sequence[Array]) -> None:
         """Say which arrays the program reads and changes.
@@ -89,15 +90,16 @@ class Executable:
         Parameters
         ----------
         inputs : sequence of ndarray
-            One for each of :attr:`Program.inputs`, of its shape, dtype and strides.
+            One for each of :attr:`Program.inputs`, of its shape and dtype. An array of another layout than was recorded
+            is copied at every run, so that sums are taken in the same order.
         gradients : sequence of ndarray
             One for each of :attr:`Program.gradients`, to be written over: see :meth:`empty_gradients`.
 
         Raises
         ------
         ValueError
-            For another number of arrays, another shape, dtype or layout, and for an array that the program changes and
-            that shares memory with another one.
+            For another number of arrays, another shape or dtype, and for an array that the program changes and that
+            shares memory with another one.
         """
         program = self._program
         if (len(inputs), len(gradients)) != (len(program.inputs), len(program.gradients)):
@@ -108,12 +110,13 @@ class Executable:
         for place, array in enumerate(inputs):
             self._check_input(place, array)
         for (name, value), array in zip(program.gradients, gradients, strict=True):
-            _check(f"the gradient of {name}", array, value.shape, value.dtype, self._gradient_layout(value).strides)
+            _check(f"the gradient of {name}", array, value)
         self._check_apart(inputs, gradients)
         self._inputs, self._gradients = list(inputs), list(gradients)
         for place, array in enumerate(inputs):
             self._place_input(place, array)
         for number, array in enumerate(gradients):
+            array = self._staged(-1 - number, array, self._gradient_layout(program.gradients[number][1]))
             self._set(f"gradient{number}", array)
             if number in self._gradient_values:
                 self._place(self._gradient_values[number], array)
@@ -147,14 +150,25 @@ class Executable:
         """
         if self._inputs is None:
             raise RuntimeError("bind arrays before running")
+        if self._stages:
+            self._run_on_copies()
+        else:
+            self._function()
+
+    def _run_on_copies(self) -> None:
+        for place, (array, copy) in self._stages.items():
+            if place >= 0:
+                np.copyto(copy, array)
         self._function()
+        for place, (array, copy) in self._stages.items():
+            if place < 0 or place in self._changed:
+                np.copyto(array, copy)
 
     def empty_gradients(self) -> list[Array]:
         """New arrays for the gradients, in the layout that the program wants."""
         arrays = []
         for _, value in self._program.gradients:
-            layout = self._gradient_layout(value)
-            arrays.append(layout.of(np.empty(layout.extent[1] - layout.extent[0], np.uint8)))
+            arrays.append(_empty(self._gradient_layout(value)))
         return arrays
 
     def report(self) -> dict[str, Any]:
@@ -190,16 +204,15 @@ class Executable:
                 self._place(value, value.params["data"])
             elif value is base and value in storage.offsets and value.op != "input":
                 self._place(value, self._lent(value))
-        for value in [*storage.snapshots, *self._program.outputs]:
-            if value in storage.offsets and value not in self._arrays:
-                self._place_copy(value, self._lent(value))
+        for value in {*storage.snapshots, *storage.copies}:
+            self._place_copy(value, self._lent(value))
 
     def _place_copy(self, value: Value, array: Array) -> None:
         """Let the copy of an input, and all views of it that are read at the end, be this array."""
-        name = f"copy_of_{self._names.get(value, 'number')}"
+        name = _copy_name(self._storage, self._names, value)
         self._set(name, array)
         arrays = {value: array}
-        for view in self._views_of(value):
+        for view in self._views[value]:
             arrays[view] = compute(view, arrays[view.inputs[0]])
             self._set(f"{name}_as_{self._names[view]}", arrays[view])
 
@@ -216,7 +229,7 @@ class Executable:
         self._arrays[base] = array
         self._set(self._names[base], array)
         self._set(f"{self._names[base]}_before", _before(base, array))
-        for value in self._views_of(base):
+        for value in self._views[base]:
             (x,) = value.inputs
             self._arrays[value] = compute(value, self._arrays[x])
             self._set(self._names[value], self._arrays[value])
@@ -224,18 +237,21 @@ class Executable:
             if storage.program.inputs[place] is base:
                 self._place(value, array)
 
-    def _views_of(self, base: Value) -> list[Value]:
-        """All views of a value, each after what it looks at."""
-        if base not in self._views:
-            storage = self._storage
-            self._views[base] = [v for v in storage.values if storage.base.get(v) is base and v is not base]
-        return self._views[base]
-
     def _place_input(self, place: int, array: Array) -> None:
-        self._place(self._program.inputs[place], array)
+        value = self._program.inputs[place]
+        self._place(value, self._staged(place, array, self._storage.layouts[value]))
+
+    def _staged(self, place: int, array: Array, layout: Layout) -> Array:
+        """The array, or one in the layout that the program wants, to be copied from and to; gradients count from -1."""
+        if array.strides == layout.strides or _differ_in_unit_axes(array, layout):
+            self._stages.pop(place, None)
+            return array
+        known = self._stages.get(place)
+        self._stages[place] = array, _empty(layout) if known is None else known[1]
+        return self._stages[place][1]
 
     def _output(self, value: Value) -> Array:
-        return self._lent(value) if value not in self._arrays else self._arrays[value]
+        return self._lent(value) if value in self._storage.copies else self._arrays[value]
 
     def _set(self, name: str, thing: Any) -> None:
         """Let the name mean this in the function, if it occurs there."""
@@ -249,8 +265,7 @@ class Executable:
         return layout if layout is not None and layout.is_dense and not layout.start else contiguous(value)
 
     def _check_input(self, place: int, array: Array) -> None:
-        value = self._program.inputs[place]
-        _check(self._program.names[place], array, value.shape, value.dtype, value.order)
+        _check(self._program.names[place], array, self._program.inputs[place])
 
     def _check_apart(self, inputs: Sequence[Array], gradients: Sequence[Array]) -> None:
         """What the program changes shares its memory with nothing else."""
@@ -266,8 +281,10 @@ class Executable:
         self._changed_memory = {id(memory) for mine in changed for memory in _owners(arrays[mine])}
 
     def _check_rebound(self, place: int, array: Array, others: Sequence[Array]) -> None:
-        """As :meth:`_check_apart`, at no cost for an argument with memory of its own."""
-        if place in self._changed or array.base is not None or id(array) in self._changed_memory:
+        """As :meth:`_check_apart`, at next to no cost for an argument in memory that is known to be another."""
+        owner = array if array.base is None else array.base
+        foreign = not isinstance(owner, np.ndarray) or owner.base is not None
+        if place in self._changed or foreign or id(owner) in self._changed_memory:
             count = len(self._program.inputs)
             self._check_apart(others[:count], others[count:])
 
@@ -322,9 +339,8 @@ class _Script:
     def _end(self) -> list[str]:
         """What is left to copy: outputs and gradients, then what other copies read, then the inputs that change."""
         storage, copyto = self.storage, self.refer("np.copyto")
-        copies = [value for value in storage.program.outputs if self._is_copied(value)]
-        copies += [value for value in storage.snapshots if value not in copies]
-        copied = {value: f"copy_of_{self.names.get(value, 'number')}" for value in copies}
+        copies = dict.fromkeys([*storage.copies, *storage.snapshots])
+        copied = {value: _copy_name(storage, self.names, value) for value in copies}
         lines = [f"{copyto}({name}, {self._text(value)})" for value, name in copied.items()]
         lines += [f"{copyto}(gradient{number}, {self._text(v)})" for number, v in storage.late_gradients]
         for place, value in storage.late:
@@ -336,9 +352,6 @@ class _Script:
         if base not in self.storage.snapshots:
             return self._text(value)
         return copied[base] if value is base else f"{copied[base]}_as_{self.names[value]}"
-
-    def _is_copied(self, value: Value) -> bool:
-        return self.storage.base.get(value) not in self.storage.offsets
 
     def _text(self, value: Value) -> str:
         if value.is_literal or value.op == "number":
@@ -378,6 +391,20 @@ class _Script:
         return name
 
 
+def _views(storage: Storage) -> dict[Value, list[Value]]:
+    """All views of each value, one after what it looks at."""
+    views: dict[Value, list[Value]] = defaultdict(list)
+    for value in storage.values:
+        base = storage.base.get(value)
+        if base is not None and base is not value:
+            views[base].append(value)
+    return views
+
+
+def _copy_name(storage: Storage, names: dict[Value, str], value: Value) -> str:
+    return f"copy_of_{names[value] if value in names else storage.copies.index(value)}"
+
+
 def _read_as(value: Value, number: int) -> np.dtype[Any]:
     """The dtype in which a call reads a Python number."""
     if "dtypes" in value.params:
@@ -407,9 +434,9 @@ def _function(name: str, text: str, objects: dict[str, Any]) -> tuple[Callable[[
 
 
 def _globals_of(code: CodeType) -> set[str]:
-    """The names that the one function in a module's code finds outside of itself."""
+    """The names that the one function in a module's code finds outside of itself, and those of attributes."""
     (inner,) = (constant for constant in code.co_consts if isinstance(constant, CodeType))
-    return {i.argval for i in dis.get_instructions(inner) if i.opname == "LOAD_GLOBAL"}
+    return set(inner.co_names)
 
 
 def _before(value: Value, array: Array) -> Array:
@@ -426,20 +453,27 @@ def _aligned_memory(size: int) -> Array:
 def _owners(array: Array) -> Iterator[Any]:
     """The array, and what its memory belongs to."""
     memory: Any = array
-    while isinstance(memory, np.ndarray):
+    while memory is not None:
         yield memory
-        memory = memory.base
+        memory = getattr(memory, "obj", getattr(memory, "base", None))
+
+
+def _empty(layout: Layout) -> Array:
+    low, high = layout.extent
+    return layout.of(np.empty(high - low, np.uint8))
+
+
+def _differ_in_unit_axes(array: Array, layout: Layout) -> bool:
+    """Whether the strides are the same wherever they matter."""
+    return all(n == 1 or a == b for n, a, b in zip(array.shape, array.strides, layout.strides, strict=True))
 
 
 def _title(value: Value) -> str:
     return getattr(value.params["function"], "__name__", "call") if value.op == "call" else value.op
 
 
-def _check(name: str, array: Array, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...]) -> None:
-    if array.shape == shape and array.dtype == dtype:
-        if array.strides == strides or all(
-            n == 1 or a == b for n, a, b in zip(shape, array.strides, strides, strict=True)
-        ):
-            return
-        raise ValueError(f"{name} has strides {array.strides}, the program was recorded with {strides}")
-    raise ValueError(f"{name} has shape {array.shape}, {array.dtype}: the program is for {shape}, {dtype}")
+def _check(name: str, array: Array, value: Value) -> None:
+    if array.shape != value.shape or array.dtype != value.dtype:
+        raise ValueError(
+            f"{name} has shape {array.shape}, {array.dtype}: the program is for {value.shape}, {value.dtype}"
+        )

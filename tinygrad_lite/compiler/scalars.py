@@ -13,10 +13,12 @@ from tinygrad_lite.compiler.loops import Literal
 
 __all__ = ["DTYPES", "REDUCTIONS", "Code", "identity_of", "knows", "type_of", "written"]
 
-DTYPES = {
-    np.dtype(name): f"i{8 * np.dtype(name).itemsize}" for name in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+DTYPES: dict[np.dtype[Any], str] = {
+    **{np.dtype(f"{kind}{size}"): f"i{8 * size}" for kind in "iu" for size in (1, 2, 4, 8)},
+    np.dtype(np.bool_): "i1",
+    np.dtype(np.float32): "float",
+    np.dtype(np.float64): "double",
 }
-DTYPES |= {np.dtype(np.bool_): "i1", np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 """The dtypes that native code computes in, and LLVM's names of their types."""
 
 ROUNDING = "arcp contract"
@@ -73,13 +75,13 @@ def knows(op: str, dtypes: Sequence[Any]) -> bool:
     if op in ("cast", "copy", "where", "positive", "conjugate", "logical_not") or op in RELATIONS | LOGICAL | EXTREMES:
         return True
     if op in BITWISE or op == "invert":
-        return kind in "biu"
+        return bool(kind in "biu")
     if op in ("add", "subtract", "multiply", "negative", "absolute", "square") and kind in "iu":
         return True
     if op in ("add", "multiply") and kind == "b":
         return True
     if op in ARITHMETIC or op in ("negative", "logaddexp", "fabs") or op in PROPERTIES:
-        return kind == "f"
+        return bool(kind == "f")
     return len(set(dtypes)) == 1 and native_math.knows(op, dtypes[0])
 
 

@@ -91,6 +91,8 @@ class Storage:
         Values that are computed right into the array for a gradient, and which one.
     takes : dict of Value to int
         Values that take over the memory of one of their inputs: its number.
+    copies : list of Value
+        Outputs that do not lie in the arena, and are copied there at the end.
     snapshots : list of Value
         What must be copied before inputs are changed at the end.
     late : list of (int, Value)
@@ -98,7 +100,7 @@ class Storage:
     late_gradients : list of (int, Value)
         Gradients that are copies.
     offsets : dict of Value to int
-        Where values lie in the arena; snapshots under the value that they copy.
+        Where values lie in the arena; copies and snapshots under the value that they copy.
     arena_bytes : int
         The size of the arena.
     """
@@ -111,6 +113,7 @@ class Storage:
     states: dict[Value, int] = field(default_factory=dict)
     gradients: dict[Value, int] = field(default_factory=dict)
     takes: dict[Value, int] = field(default_factory=dict)
+    copies: list[Value] = field(default_factory=list)
     snapshots: list[Value] = field(default_factory=list)
     late: list[tuple[int, Value]] = field(default_factory=list)
     late_gradients: list[tuple[int, Value]] = field(default_factory=list)
@@ -313,7 +316,9 @@ def _chain(storage: Storage, uses: _Uses, value: Value, old: Value) -> Iterator[
 
 
 def _precedes(storage: Storage, uses: _Uses, x: Value, reader: Value, old: Value) -> bool:
-    if storage.base.get(x) is not x or not _is_computed(storage, x) or x in storage.gradients or x in storage.states:
+    if storage.base.get(x) is not x or not _is_computed(storage, x) or x in storage.gradients:
+        return False
+    if any(x is value for _, value in storage.program.writes):
         return False
     if uses.last(x) != uses.place[reader] or uses.place[x] < uses.safe or uses.last(old) > uses.place[x]:
         return False
@@ -344,9 +349,10 @@ def _lay_out_arena(storage: Storage, uses: _Uses) -> None:
         owner[value], ends[root] = root, uses.last(value)
         by_end[ends[root]].append(root)
     _release(storage, free, by_end, uses.end)
-    for value in [*storage.snapshots, *(v for v in storage.program.outputs if _needs_copy(storage, v))]:
-        if value not in storage.offsets:
-            storage.offsets[value] = free.take(_bytes(storage, value))
+    outputs = dict.fromkeys(storage.program.outputs)
+    storage.copies = [value for value in outputs if storage.base.get(value) not in storage.offsets]
+    for value in dict.fromkeys([*storage.copies, *storage.snapshots]):
+        storage.offsets[value] = free.take(_bytes(storage, value))
     storage.arena_bytes = free.end
 
 
@@ -379,12 +385,6 @@ def _lies_exactly(storage: Storage, value: Value, base: Value) -> bool:
         for number, other in enumerate(value.inputs)
         if storage.base.get(other) is base
     )
-
-
-def _needs_copy(storage: Storage, value: Value) -> bool:
-    """Whether an output lies in memory that is not the program's own."""
-    base = storage.base.get(value)
-    return base is None or base not in storage.offsets
 
 
 def _bytes(storage: Storage, value: Value) -> int:

@@ -6,11 +6,15 @@ that is met becomes a condition: a program holds only while each of these is sti
 
 from __future__ import annotations
 
+import argparse
+import collections
+import dis
+import enum
 import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +25,17 @@ from tinygrad_lite.optim.optimizer import Optimizer
 
 __all__ = ["Condition", "Surroundings"]
 
-LONGEST = 1000  # elements of a container that are looked at; a longer one is a condition as a whole
+LONGEST = 1000  # elements of a container that are conditions of their own; a longer one is a condition as a whole
+LARGEST_COMPARED = 4096  # bytes of a NumPy array that must keep its elements, if Python may read them
 PLAIN = (bool, int, float, str, bytes, type(None), np.generic)
 OTHERS = sys.stdlib_module_names | {"tinygrad_lite", "numpy"}
 """Packages whose functions and objects are not looked into."""
+
+NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
+"""Classes of the standard library whose objects hold what the user puts there."""
+
+SETS = (set, frozenset)
+CONTAINERS = (list, tuple, dict, collections.deque)
 
 
 class Condition(NamedTuple):
@@ -59,6 +70,10 @@ class Condition(NamedTuple):
 
 
 ATTRIBUTE, ITEM, CELL, LENGTH = "getattr({holder}, {key})", "{holder}[{key}]", "{holder}.cell_contents", "len({holder})"
+EQUAL, CONTENT = "({holder} == {key})", "{holder}.tobytes()"
+
+
+BY_COMPUTED_NAME = {"getattr", "vars", "__dict__", "attrgetter", "methodcaller", "eval", "exec"}
 
 
 class Surroundings:
@@ -80,44 +95,78 @@ class Surroundings:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        names: set[str] = {"forward"}
+        while not self._walk(function, frozenset(names)) <= names:  # until no further code is reached
+            names |= self._named
+
+    def _walk(self, function: Callable[..., Any], names: frozenset[str]) -> set[str]:
+        """Look around, at attributes of these names; returns what the code that was met names."""
         self.tensors: dict[str, Any] = {}
         self.modules: dict[str, Module] = {}
         self.optimizers: dict[str, Optimizer] = {}
         self.conditions: list[Condition] = []
+        self._names, self._named = names, set[str]()
         self._seen: dict[int, Any] = {}
+        self._classes: set[type] = set()
         self._roots: list[str] = []
         self._visit("", function)
         for name, optimizer in self.optimizers.items():
             self._visit_optimizer(name, optimizer)
         self._drop_the_only_root()
+        return self._named
 
     def changed(self) -> list[str]:
         """The places that are not any more what they were."""
         return [condition.name for condition in self.conditions if not condition.holds()]
 
+    def release(self, arrays: Sequence[Any]) -> None:
+        """Let NumPy arrays have other elements at each call: those that the program itself reads."""
+        known = {id(array) for array in arrays}
+        self.conditions = [c for c in self.conditions if c.expression != CONTENT or id(c.holder) not in known]
+
     # ---- the walk
 
     def _visit(self, name: str, found: Any) -> None:
-        if isinstance(found, PLAIN) or id(found) in self._seen:
+        if isinstance(found, (*PLAIN, enum.Enum, types.ModuleType)) or id(found) in self._seen:
             return
         self._seen[id(found)] = found
-        if isinstance(found, (Tensor, np.ndarray)):
+        if isinstance(found, Tensor):
             self.tensors[name] = found
+        elif isinstance(found, np.ndarray):
+            self._visit_array(name, found)
         elif isinstance(found, Optimizer):
             self.optimizers[name] = found
         elif isinstance(found, Module):
             self._visit_module(name, found)
+        elif isinstance(found, type):
+            self._visit_class(name, found)
         elif isinstance(found, types.FunctionType):
             self._visit_function(found)
-        elif isinstance(found, types.MethodType):
+        else:
+            self._visit_other(name, found)
+
+    def _visit_other(self, name: str, found: Any) -> None:
+        """Whatever leads on: bound methods, partial functions, wrappers, containers, objects."""
+        if isinstance(found, types.MethodType):
             self._visit(name, found.__self__)
             self._visit(name, found.__func__)
         elif isinstance(found, functools.partial):
             self._visit_all(name, {"func": found.func, "args": found.args, "keywords": found.keywords})
-        elif isinstance(found, (list, tuple, dict)):
+        elif isinstance(found, property):
+            self._visit(name, found.fget)
+        elif isinstance(found, (staticmethod, classmethod)):
+            self._visit(name, found.__func__)
+        elif isinstance(found, (functools.cached_property, functools.partialmethod)):
+            self._visit(name, found.func)
+        elif isinstance(found, CONTAINERS):
             self._visit_container(name, found)
-        elif _is_users(type(found)) and hasattr(found, "__dict__"):
+        elif isinstance(found, SETS):
+            self._visit_set(name, found)
+        elif "__wrapped__" in getattr(found, "__dict__", ()):  # of functools.cache, of tinygrad_lite.compile
+            self._visit(name, found.__wrapped__)
+        if isinstance(found, NAMESPACES) or _is_users(type(found)):
             self._visit_object(name, found)
+            self._visit_class(name, type(found))
 
     def _visit_all(self, name: str, items: dict[str, Any]) -> None:
         for key, item in items.items():
@@ -128,70 +177,141 @@ class Surroundings:
         self.conditions.append(Condition(name, expression, holder, key, found, not isinstance(found, PLAIN)))
         self._visit(name, found)
 
+    def _hold_length(self, name: str, found: Any) -> None:
+        self._hold(f"len({name})", LENGTH, found, None, len(found))
+
+    # ---- functions and classes
+
     def _visit_function(self, function: types.FunctionType) -> None:
-        if not _is_users(function):
-            return
-        names = set(_names(function.__code__))
+        """Its closure; and of the user's own functions, which may read more, globals and defaults."""
+        self._visit(function.__name__, vars(function).get("__wrapped__"))
+        if not _is_users(function) and "<locals>" not in function.__qualname__:
+            return  # of a library, and not made for the user
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             if _is_filled(cell):
                 self._hold(name, CELL, cell, None, cell.cell_contents)
-        for name in sorted(names & function.__globals__.keys()):
+        if not _is_users(function):
+            return
+        attributes = set(_names(function.__code__))
+        self._named |= attributes
+        for name in sorted(set(_globals(function.__code__)) & function.__globals__.keys()):
             found = function.__globals__[name]
             if isinstance(found, types.ModuleType):
-                self._visit_namespace(name, found, names)
-            elif not isinstance(found, type):
-                self._hold(name, ITEM, function.__globals__, name, found)
-        for index, found in enumerate(function.__defaults__ or ()):
-            self._visit(f"{function.__name__}.default{index}", found)
+                self._visit_namespace(name, found, attributes, ())
+            else:
+                self._hold_global(name, function.__globals__, name, found)
+        for index, default in enumerate(function.__defaults__ or ()):
+            self._visit(f"{function.__name__}.default{index}", default)
         self._visit_all(function.__name__, function.__kwdefaults__ or {})
 
-    def _visit_namespace(self, name: str, module: types.ModuleType, names: set[str]) -> None:
+    def _hold_global(self, name: str, namespace: dict[str, Any], key: str, found: Any) -> None:
+        """A global name; those of the libraries stay what they are."""
+        if isinstance(found, (type, types.FunctionType, types.BuiltinFunctionType)) and not _is_users(found):
+            self._visit(name, found)
+        else:
+            self._hold(name, ITEM, namespace, key, found)
+
+    def _visit_namespace(
+        self, name: str, module: types.ModuleType, names: set[str], inside: tuple[types.ModuleType, ...]
+    ) -> None:
         """A Python module of the user's: of its contents, what the code names."""
-        if module.__name__.partition(".")[0] not in OTHERS:
-            for key in sorted(names & vars(module).keys()):
-                if not isinstance(vars(module)[key], (type, types.ModuleType)):
-                    self._hold(f"{name}.{key}", ITEM, vars(module), key, vars(module)[key])
+        if module.__name__.partition(".")[0] in OTHERS or module in inside:
+            return
+        for key in sorted(names & vars(module).keys()):
+            found = vars(module)[key]
+            if isinstance(found, types.ModuleType):
+                self._visit_namespace(f"{name}.{key}", found, names, (*inside, module))
+            else:
+                self._hold_global(f"{name}.{key}", vars(module), key, found)
+
+    def _visit_class(self, name: str, found: type) -> None:
+        """What the user's classes hold: methods, and attributes that all objects share."""
+        for kind in found.__mro__:
+            if not _is_users(kind) or kind in self._classes or issubclass(kind, enum.Enum):
+                continue
+            self._classes.add(kind)
+            for key, value in list(vars(kind).items()):
+                if not self._is_read(key):
+                    continue
+                if key == "__call__" or not (key.startswith("__") and key.endswith("__")):
+                    self._hold(_join(name, key), ITEM, vars(kind), key, value)
+                elif isinstance(value, types.FunctionType):
+                    self._visit(name, value)
+
+    # ---- objects
 
     def _visit_module(self, name: str, module: Module) -> None:
         self.modules[name] = module
         if "." not in name:
             self._roots.append(name)
-        self._hold(_join(name, "training"), ATTRIBUTE, module, "training", module.training)
-        self._hold(_join(name, "_hooks"), ATTRIBUTE, module, "_hooks", module._hooks)
+        for key in {"training", "_hooks"} & vars(
+            module
+        ).keys():  # else the default on the class, while nothing is added
+            self._hold(_join(name, key), ITEM, vars(module), key, vars(module)[key])
         self._visit_object(name, module)
+        self._visit_class(name, type(module))
 
     def _visit_object(self, name: str, found: Any) -> None:
-        read = (
-            None if _is_users(type(found)) else set(_names(type(found).forward.__code__))
-        )  # of a layer of the package
-        for key, value in list(vars(found).items()):
-            unread = read is not None and key not in read and isinstance(value, PLAIN)
-            if key not in ("training", "_hooks") and not unread:
-                self._hold(_join(name, key), ITEM, vars(found), key, value)
-        for kind in type(found).__mro__:
-            if _is_users(kind):
-                for method in vars(kind).values():
-                    self._visit(name, inspect.unwrap(method) if isinstance(method, types.FunctionType) else None)
+        """Its attributes; that there are as many of them says that none hides one of the class."""
+        attributes = getattr(found, "__dict__", None)
+        if attributes is not None:
+            self._hold_length(_join(name, "__dict__"), attributes)
+            for key, value in list(attributes.items()):
+                if key not in ("training", "_hooks") and not self._is_unread(found, key, value):
+                    self._hold(_join(name, key), ITEM, attributes, key, value)
+        for key in _slots(type(found)):
+            if hasattr(found, key):
+                self._hold(_join(name, key), ATTRIBUTE, found, key, getattr(found, key))
+
+    def _is_unread(self, found: Any, key: str, value: Any) -> bool:
+        """Whether no code that was met reads an attribute; the parts of a module are always read."""
+        if isinstance(found, Module) and not _is_users(type(found)):
+            return isinstance(value, PLAIN) and key not in set(_names(type(found).forward.__code__))
+        return not (isinstance(found, Module) and isinstance(value, (Tensor, Module))) and not self._is_read(key)
+
+    def _is_read(self, key: str) -> bool:
+        """Whether the code that was met names an attribute, or may compute its name; Python itself calls methods."""
+        return key in self._names or not self._names.isdisjoint(BY_COMPUTED_NAME) or key.startswith("__")
+
+    def _visit_array(self, name: str, array: np.ndarray[Any, Any]) -> None:
+        """A NumPy array: Python may read its elements past the recording."""
+        self.tensors[name] = array
+        if array.nbytes <= LARGEST_COMPARED and array.dtype.kind != "O":
+            self._hold(f"the elements of {name}", CONTENT, array, None, array.tobytes())
 
     def _visit_container(self, name: str, found: Any) -> None:
         if not isinstance(found, tuple):
-            self._hold(f"len({name})", LENGTH, found, None, len(found))
+            self._hold_length(name, found)
+        items = found.items() if isinstance(found, dict) else enumerate(found)
         if len(found) <= LONGEST:
-            for key, value in found.items() if isinstance(found, dict) else enumerate(found):
-                if isinstance(key, (str, int)):
-                    self._hold(f"{name}[{key!r}]", ITEM, found, key, value)
+            for key, value in items:
+                self._hold(f"{name}[{key!r}]" if isinstance(key, PLAIN) else name, ITEM, found, key, value)
+        elif not isinstance(found, tuple) and all(isinstance(value, PLAIN) for _, value in items):
+            self._hold(name, EQUAL, found, found.copy(), True)
+
+    def _visit_set(self, name: str, found: Any) -> None:
+        if isinstance(found, set):
+            self._hold_length(name, found)
+        if len(found) > LONGEST or all(isinstance(item, PLAIN) for item in found):
+            self._hold(name, EQUAL, found, frozenset(found), True)
+        else:
+            for item in found:
+                self._visit(name, item)
 
     def _visit_optimizer(self, name: str, optimizer: Optimizer) -> None:
-        self._hold(f"{name}.state", ATTRIBUTE, optimizer, "state", optimizer.state)
+        """All of it but the hyperparameters, which are read at each call."""
+        for part in (optimizer.param_groups, optimizer.state, *optimizer.param_groups):
+            self._seen[id(part)] = part
         self._hold(f"{name}.param_groups", ATTRIBUTE, optimizer, "param_groups", optimizer.param_groups)
+        self._hold(f"len({name}.param_groups)", LENGTH, optimizer.param_groups, None, len(optimizer.param_groups))
+        self._hold(f"{name}.state", ATTRIBUTE, optimizer, "state", optimizer.state)
+        self._hold(f"len({name}.state)", LENGTH, optimizer.state, None, len(optimizer.state))
         for number, group in enumerate(optimizer.param_groups):
             place = f"{name}.param_groups[{number}]"
             for key, value in group.items():
-                if key != "params" and not _is_hyperparameter(value):
+                if not _is_hyperparameter(value):
                     self._hold(f"{place}[{key!r}]", ITEM, group, key, value)
-            self._hold(f"len({place}['params'])", LENGTH, group["params"], None, len(group["params"]))
             for parameter in group["params"]:
-                self._visit(f"{place}['params']", parameter)
                 self._visit_state(optimizer, parameter)
 
     def _visit_state(self, optimizer: Optimizer, parameter: Tensor) -> None:
@@ -237,6 +357,23 @@ def _names(code: types.CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant)
+
+
+def _globals(code: types.CodeType) -> Iterator[str]:
+    """Every global that the code reads, nested functions included."""
+    yield from (i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _globals(constant)
+
+
+def _slots(kind: type) -> Iterator[str]:
+    """The names of the user's ``__slots__``."""
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ()) if _is_users(base) else ()
+        for key in (slots,) if isinstance(slots, str) else slots:
+            if key not in ("__dict__", "__weakref__"):
+                yield f"_{base.__name__.lstrip('_')}{key}" if key.startswith("__") else key
 
 
 def _is_filled(cell: types.CellType) -> bool:

@@ -13,18 +13,29 @@ from tinygrad_lite.autograd.tree import leaves
 from tinygrad_lite.compiler.differentiation import Replay
 from tinygrad_lite.compiler.entry import Entry
 
-__all__ = ["TOLERANCE", "verify"]
+__all__ = ["TOLERANCE", "Mismatch", "verify"]
 
 TOLERANCE = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-10}
 SMALLEST_NORM = 1e-3  # differences between smaller arrays are rounding of larger intermediate results
 
 
-def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Run the step by its program on copies, then for real in eager mode, and compare; returns the real result.
+class Mismatch(RuntimeError):
+    """A program that does something else than the step."""
+
+
+def verify(
+    entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Any, bool]:
+    """Run the step by its program on copies, then for real in eager mode, and compare.
+
+    Returns
+    -------
+    (object, bool)
+        The real result; and whether there was something to compare: a program may refuse values.
 
     Raises
     ------
-    RuntimeError
+    Mismatch
         If loss, gradients or state differ by more than rounding: norm-wise 1e-4 in float32, 1e-10 in float64. The
         eager step has been done then.
     """
@@ -33,7 +44,7 @@ def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwar
     entry.bind()
     outputs = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
     if replayed is None:
-        return result  # the program refuses these values, and eager mode did not: it is not better known
+        return result, False
     real = dict(_real(entry, outputs))
     if entry.replay is not None:
         saved = [replayed.pop(f"output {place}") for place in range(len(outputs), len(entry.executable.outputs))]
@@ -41,11 +52,11 @@ def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwar
     for name, array in replayed.items():
         difference = _difference(array, real[name])
         if difference > TOLERANCE.get(real[name].dtype.name, 0):
-            raise RuntimeError(
+            raise Mismatch(
                 f"compile: the program of {getattr(function, '__name__', function)} differs from the step itself: "
                 f"{name} by {difference:.2g} of its norm; the step was run eagerly, and will be"
             )
-    return result
+    return result, True
 
 
 def _replay_on_copies(entry: Entry, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any] | None:

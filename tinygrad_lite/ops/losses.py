@@ -71,7 +71,7 @@ def binary_cross_entropy(input, target):
     """``-(y log p + (1 - y) log(1 - p))`` of probabilities p, with logarithms of at least -100."""
     outside = np.asarray(np.ceil(np.maximum(-input, input - 1)), dtype=np.int64, like=input)
     try:
-        zero = np.take(np.zeros(1, input.dtype), outside)  # a look-up, so that a captured program keeps the check
+        zero = np.take(np.zeros(1, input.dtype, like=input), outside)  # a look-up: a captured program keeps the check
     except IndexError:
         raise RuntimeError(
             "binary_cross_entropy: all elements of the input must be probabilities, from 0 to 1: apply a sigmoid "
