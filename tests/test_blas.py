@@ -78,6 +78,7 @@ CHOICES = {
 DECIDED_WITHOUT_LOADING = {
     "AVX2 alone": (AVX2, "Haswell", r"kernels \(Haswell\) are the widest that this processor has"),
     "both wide": (AVX512, "SapphireRapids", r"kernels \(SapphireRapids\) are the widest that this processor has"),
+    "a name of tomorrow": (AVX512, "a later one", r"kernels \(a later one\) are not known to lack AVX-512"),
     "narrow by order": (AVX2, "Nehalem", r"Nehalem kernels.*the processor has none"),
     "ARM": (ARM, "neoversen1", r"neoversen1 kernels.*the processor has none"),
     "another BLAS": (AVX512, None, "it is no OpenBLAS"),

@@ -272,7 +272,8 @@ def choose(
             False, f"NumPy's ({kernels} kernels): only AVX-512 kernels could gain, and the processor has none"
         )
     if kernels not in NARROW:
-        return Choice(False, f"NumPy's: its kernels ({kernels}) are the widest that this processor has")
+        sure = "are the widest that this processor has" if kernels in WIDE else "are not known to lack AVX-512"
+        return Choice(False, f"NumPy's: its kernels ({kernels}) {sure}")
     library = load()
     if library is None:
         return Choice(
@@ -323,9 +324,8 @@ def product_by(library: OpenBLAS, threads: Callable[[], int]) -> Callable[[Any, 
         if m * k * n < LARGE or k != rows or min(m, k, n) < THIN or x.dtype != y.dtype or x.dtype not in gemms:
             return np.dot(x, y)
         (a, x_step, x_plain), (b, y_step, y_plain) = _layout(x), _layout(y)
-        if (
-            not x_step or not y_step or a == b or max(m, k, n, x_step, y_step) > INT_MAX
-        ):  # x @ x.T: NumPy halves the work
+        readable = 0 < x_step <= INT_MAX and 0 < y_step <= INT_MAX and max(m, k, n) <= INT_MAX
+        if not readable or a == b:  # perhaps x @ x.T, of which NumPy computes half
             return np.dot(x, y)
         gemm, dtype = gemms[x.dtype]
         out = np.empty((m, n), dtype)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lite as tl
-from tests.compiler.reference import Maker, assert_bitwise_equal, evaluate
+from tests.compiler.reference import Maker, assert_bitwise_equal, evaluate, everything
 from tests.test_protocols import NETS, OPTIMIZERS, Training
 from tinygrad_lite.compiler.capture import capture
 from tinygrad_lite.compiler.naming import identifier
@@ -624,6 +624,19 @@ def test_captured_steps_run_as_source(net, optimizer):
     loss, gradients = step(**{name: {**settings, **by_name}[name] for name in inspect.signature(step).parameters})
     assert_bitwise_equal([np.asarray(loss), *gradients.values()], [*expected.outputs, *expected.gradients])
     assert_bitwise_equal([arrays[place] for place in expected.writes], expected.writes.values())
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("net", NETS)
+def test_algebra_changes_captured_steps_by_rounding_only(net, optimizer):
+    program, arrays = captured(net, optimizer)
+    simple = run_passes(program, NATIVE)
+    numbers = {v.params["source"]: 0.05 for v in program.values() if v.op == "number"}
+    assert len(simple.values()) < len(run_passes(program, EXACT).values())
+    exact, found = evaluate(program, arrays, numbers), evaluate(simple, arrays, numbers)
+    for ours, theirs in zip(everything(found), everything(exact), strict=True):
+        assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+        assert np.linalg.norm(np.ravel(ours - theirs)) <= 1e-5 * np.linalg.norm(np.ravel(theirs)) + 1e-7
 
 
 def test_a_step_reads_like_backpropagation_by_hand():

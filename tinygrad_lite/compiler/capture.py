@@ -108,6 +108,7 @@ class _Capturing:
             self._note_shared_memory()
         self._repair_leaks(outputs)
         without = [t for t, number in self.gradients if number is not None and before[id(t)] is None]
+        without += [tensor for _, tensor in states if before[id(tensor)] is None and tensor._grad is None]
         self._drop_unused(backward)
         self._note_hooks()
         used = {id(tensor) for tensor in self.tensors}
@@ -115,6 +116,7 @@ class _Capturing:
         accumulated = [(tensor, g) for tensor, g in gradients if g is not None and id(g) in used]
         self._note_unknown_tensors(result)
         self.around.release(self.tensors)
+        self.recorder.problems += [f"{name} draws random numbers: use those of tl" for name in self.around.drawn()]
         problems, unsettled = self.recorder.problems, self.around.changed()
         return Capture(
             result,
@@ -281,10 +283,12 @@ class _Capturing:
         thread.recorder = self.recorder
         try:
             with detect_anomaly(check_nan=False):
-                sys.setprofile(self._watch)
+                if profiler is None:  # another one keeps its place, and side effects show in the comparison alone
+                    sys.setprofile(self._watch)
                 yield
         finally:
-            sys.setprofile(profiler)
+            if profiler is None:
+                sys.setprofile(None)
             thread.recorder = previous
 
     def _watch(self, frame: Any, event: str, called: Any) -> None:
@@ -301,6 +305,9 @@ class _Capturing:
         for place, (given, recording) in enumerate(zip(self.program.inputs, self.recordings, strict=True)):
             if recording.storage.value is not given:
                 self.program.writes.append((place, recording.storage.value))
+                if self.program.kinds[place] == "argument":
+                    name = self.program.names[place]
+                    self.recorder.problems.append(f"the step changes its argument {name} in place")
 
     def _note_gradients(self, states: Sequence[tuple[str, Tensor]], before: dict[int, Tensor | None]) -> None:
         """What the step put into ``.grad``, in tensors of its own."""
@@ -418,5 +425,5 @@ def _is_users(frame: Any) -> bool:
 
 
 LIBRARY = f"{Path(os.__file__).parent}{os.sep}"
-SIDE_EFFECTS = {print, input, open, exec}
+SIDE_EFFECTS = {print, input, open, exec, os.urandom}
 NUMPY = str(Path(np.__file__).parent)

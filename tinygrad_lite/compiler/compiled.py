@@ -11,13 +11,15 @@ from typing import Any
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.autograd.tree import leaves
-from tinygrad_lite.compiler import backends
+from tinygrad_lite.compiler import backends, numpy_emitter, passes
 from tinygrad_lite.compiler.capture import Capture, capture
 from tinygrad_lite.compiler.comparison import circumstances, first_difference
 from tinygrad_lite.compiler.differentiation import Replay
 from tinygrad_lite.compiler.entry import MISS, REFUSED, Entry
+from tinygrad_lite.compiler.explanation import explanation
 from tinygrad_lite.compiler.surroundings import Surroundings
 from tinygrad_lite.compiler.verification import Mismatch, verify
+from tinygrad_lite.nn.module import Module
 
 __all__ = ["Compiled"]
 
@@ -61,13 +63,44 @@ class Compiled:
         self._eager = ""  # why it runs eagerly, if it does
         self.latest: Callable[..., Any] = _nothing
 
-    def source(self) -> str:
-        """The latest program as Python: NumPy functions of the arrays that it reads."""
-        return ""
+    @property
+    def name(self) -> str:
+        """The name of what was compiled."""
+        name: str = getattr(self._function, "__name__", type(self._function).__name__)
+        return name
+
+    def source(self, exact: bool = False) -> str:
+        """The latest program as Python: NumPy functions of the arrays that it reads, to be read and to be run.
+
+        It is the backpropagation that one would write by hand: forward, backward, update, a line for each operation.
+
+        Parameters
+        ----------
+        exact : bool
+            The very calls that were recorded, whose numbers are bit for bit those of eager mode; by default what is
+            left of them after algebra.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no program (yet): it takes three calls.
+        """
+        if not self._entries:
+            reason = f"it runs eagerly: {self._eager}" if self._eager else "call it three times first"
+            raise RuntimeError(f"compile: {self.name} has no program: {reason}")
+        _, entry = self._entries[-1]
+        chosen = passes.EXACT if exact else passes.NATIVE
+        name = self._program_name()
+        text = numpy_emitter.source(passes.run_passes(entry.capture.program, chosen), name)
+        if entry.replay is not None:
+            backward = passes.run_passes(entry.replay.backward.program, chosen)
+            text += "\n\n" + numpy_emitter.source(backward, f"{name}_backward")
+        return text
 
     def explain(self) -> str:
-        """What was done."""
-        return ""
+        """What the programs are made of, what they hold and what they are for; or why there is none."""
+        entries = [entry for _, entry in self._entries]
+        return explanation(self.name, self._backend.name, entries, self._eager)
 
     # ---- the ways of a call
 
@@ -93,7 +126,7 @@ class Compiled:
             del self._pending[next(iter(self._pending))]
         if pending.entry is not None and pending.entry.fits(*args, **kwargs):
             return self._verify(key, pending, args, kwargs)
-        return self._record(key, pending, args, kwargs)
+        return self._record(pending, args, kwargs)
 
     def _by_known_entry(self, key: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The result by another program of this kind of call, or by one that follows its tensors to other arrays."""
@@ -109,7 +142,7 @@ class Compiled:
                 return result
         return MISS
 
-    def _record(self, key: Any, pending: Pending, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    def _record(self, pending: Pending, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run eagerly and record; compile what two runs in a row agree on."""
         around = Surroundings(self._function)
         found = capture(self._function, args, kwargs, around)
@@ -131,13 +164,17 @@ class Compiled:
         return found.result
 
     def _compile(self, found: Capture, around: Surroundings, args: Sequence[Any], kwargs: dict[str, Any]) -> Entry:
-        name = getattr(self._function, "__name__", "forward")
-        name = name if name.isidentifier() else "step"  # a lambda
+        name = self._program_name()
         replay = None
         if found.backward is not None:
             backward = self._backend.compile(found.backward.program, f"{name}_backward")
             replay = Replay(found.backward, backward, self._lock)
         return Entry(found, around, self._backend.compile(found.program, name), replay, args, kwargs)
+
+    def _program_name(self) -> str:
+        if isinstance(self._function, Module):
+            return "forward"
+        return self.name if self.name.isidentifier() else "step"  # of a lambda
 
     def _verify(self, key: Any, pending: Pending, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run eagerly and by the program, and let the program take over if they agree."""
@@ -160,8 +197,7 @@ class Compiled:
     def _stay_eager(self, reason: str) -> None:
         self._eager = reason
         self.latest = _nothing
-        name = getattr(self._function, "__name__", type(self._function).__name__)
-        message = f"compile: {name} runs eagerly: {reason}"
+        message = f"compile: {self.name} runs eagerly: {reason}"
         if self._fullgraph:
             raise RuntimeError(message)
         warnings.warn(message, UserWarning, stacklevel=5)

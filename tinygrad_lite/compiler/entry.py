@@ -66,6 +66,7 @@ class Entry:
         kwargs: dict[str, Any],
     ) -> None:
         self.capture, self.executable, self.replay = capture, executable, replay
+        self.conditions = around.conditions
         self.hyperparameters = list(around.hyperparameters())
         self.names: dict[str, Any] = {
             "MISS": MISS,
@@ -86,7 +87,7 @@ class Entry:
         self.gradients = [wrap(np.empty(v.shape, v.dtype)) for _, v in capture.program.gradients]
         self.bind()
         writer = _Writer(self.names)
-        self.source = _source(writer, self, around.conditions, args, kwargs)
+        self.source = _source(writer, self, args, kwargs)
         exec(compile(self.source, "<compiled step>", "exec"), self.names)
         self.call: Callable[..., Any] = self.names["call"]
         self.fits: Callable[..., bool] = self.names["fits"]
@@ -203,14 +204,14 @@ class _Writer:
         return "\n    ".join([f"def {name}({parameters}):", *lines]) + "\n"
 
 
-def _source(writer: _Writer, entry: Entry, conditions: Sequence[Condition], args: Any, kwargs: Any) -> str:
+def _source(writer: _Writer, entry: Entry, args: Any, kwargs: Any) -> str:
     """The functions ``fits`` and ``call``."""
     parameters = ", ".join([*(f"argument{i}" for i in range(len(args))), "**kwargs"][: len(args) + bool(kwargs)])
     arguments = _Arguments(writer, entry, args, kwargs)
     grad_enabled = f"modes['grad_enabled'] is {bool(thread.grad_enabled)}"
     tests = [f"get_ident() == owner and {grad_enabled} and not modes['noting'] and modes['recorder'] is None"]
     tests += [f"len(kwargs) == {len(kwargs)}"] if kwargs else []
-    tests += dict.fromkeys([*arguments.tests, *_conditions(writer, conditions), *_states(writer, entry)])
+    tests += dict.fromkeys([*arguments.tests, *_conditions(writer, entry.conditions), *_states(writer, entry)])
     fitting = ["try:", "    if not (", *(f"        {test} and" for test in tests), "        True", "    ): return {}"]
     fitting += ["except (TypeError, KeyError, IndexError, AttributeError, ValueError): return {}"]
     numbers = [f"{writer.name(group)}[{key!r}] is number{i}" for i, (_, group, key) in enumerate(entry.hyperparameters)]

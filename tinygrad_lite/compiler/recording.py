@@ -289,6 +289,8 @@ class Recording(np.lib.mixins.NDArrayOperatorsMixin):
     flags = property(operator.attrgetter("array.flags"))
     strides = property(operator.attrgetter("array.strides"))
     nbytes = property(operator.attrgetter("array.nbytes"))
+    itemsize = property(operator.attrgetter("array.itemsize"))
+    ctypes = property(operator.attrgetter("array.ctypes"))  # the address
     T = property(lambda self: np.transpose(self))
     mT = property(lambda self: np.matrix_transpose(self))
 

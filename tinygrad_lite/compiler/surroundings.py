@@ -34,6 +34,9 @@ OTHERS = sys.stdlib_module_names | {"tinygrad_lite", "numpy"}
 NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
 """Classes of the standard library whose objects hold what the user puts there."""
 
+NUMPYS_OWN: Any = np.random.get_state.__self__  # type: ignore[attr-defined]
+"""The generator behind ``np.random.rand()`` and its like, whose calls no profiler sees."""
+
 SETS = (set, frozenset)
 CONTAINERS = (list, tuple, dict, collections.deque)
 
@@ -109,6 +112,7 @@ class Surroundings:
         self._seen: dict[int, Any] = {}
         self._classes: set[type] = set()
         self._roots: list[str] = []
+        self._generators = {"np.random": (NUMPYS_OWN, _state(NUMPYS_OWN))}
         self._visit("", function)
         for name, optimizer in self.optimizers.items():
             self._visit_optimizer(name, optimizer)
@@ -118,6 +122,10 @@ class Surroundings:
     def changed(self) -> list[str]:
         """The places that are not any more what they were."""
         return [condition.name for condition in self.conditions if not condition.holds()]
+
+    def drawn(self) -> list[str]:
+        """NumPy's random generators that have moved on."""
+        return [name for name, (generator, state) in self._generators.items() if _state(generator) != state]
 
     def release(self, arrays: Sequence[Any]) -> None:
         """Let NumPy arrays have other elements at each call: those that the program itself reads."""
@@ -160,6 +168,8 @@ class Surroundings:
             self._visit(name, found.func)
         elif isinstance(found, CONTAINERS):
             self._visit_container(name, found)
+        elif isinstance(found, (np.random.Generator, np.random.RandomState)):
+            self._generators[name] = found, _state(found)
         elif isinstance(found, SETS):
             self._visit_set(name, found)
         elif "__wrapped__" in getattr(found, "__dict__", ()):  # of functools.cache, of tinygrad_lite.compile
@@ -337,6 +347,17 @@ class Surroundings:
             for key, value in group.items():
                 if key != "params" and _is_hyperparameter(value):
                     yield key if len(groups) == 1 else f"{key}_{number}", group, key
+
+
+def _state(generator: Any) -> str:
+    """Where a generator is in its sequence."""
+    bits = generator.bit_generator if isinstance(generator, np.random.Generator) else generator
+    state = bits.state if bits is not generator else generator.get_state(legacy=False)
+    return repr({**state, "state": {key: _bytes(value) for key, value in state["state"].items()}})
+
+
+def _bytes(value: Any) -> Any:
+    return value.tobytes() if isinstance(value, np.ndarray) else value
 
 
 def _is_hyperparameter(value: Any) -> bool:

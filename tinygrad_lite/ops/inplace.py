@@ -112,8 +112,8 @@ def _before_view(tensor: Tensor, key: Any, value: Any) -> Tensor:
     staleness = _staleness(tensor)
     if staleness is None or staleness["by"]() is not value:
         return tensor
-    place, view = getitem(tensor.detach(), key)._array.__array_interface__, value._array.__array_interface__
-    if any(place[part] != view[part] for part in ("data", "shape", "strides")):
+    place, view = getitem(tensor.detach(), key)._array, value._array
+    if (place.ctypes.data, place.shape, place.strides) != (view.ctypes.data, view.shape, view.strides):
         return tensor
     before = wrap(tensor._array, version=tensor._version)
     before._node, before._requires_grad = staleness["previous"]
