@@ -146,17 +146,6 @@ def indexing_by_a_mask():
     return world
 
 
-@refused("nonzero|depends on the elements|Python")
-def the_shape_of_a_result_depends_on_values():
-    world = world_of()
-
-    def step(x, y):
-        return trained(world, x, y) * len(tl.nonzero(x > 0))  # here
-
-    world.step = step
-    return world
-
-
 @refused("Python")
 def equality_as_a_bool():
     world = world_of()
@@ -236,7 +225,7 @@ def a_python_random_integer():
     return world
 
 
-@refused("normal|constant")
+@refused("draws random numbers|another value", line=False)
 def a_numpy_random_number():
     world, generator = world_of(), np.random.default_rng(1)
 
@@ -248,7 +237,7 @@ def a_numpy_random_number():
     return world
 
 
-@refused("random")
+@refused("draws random numbers", line=False)
 def a_numpy_random_number_that_rarely_matters():
     world, generator = world_of(), np.random.default_rng(1)
 
@@ -261,7 +250,7 @@ def a_numpy_random_number_that_rarely_matters():
     return world
 
 
-@refused("rand|random")
+@refused("draws random numbers", line=False)
 def a_number_of_numpys_old_generator_that_rarely_matters():
     world, generator = world_of(), np.random.RandomState(1)
 
@@ -423,7 +412,7 @@ def the_data_of_a_parameter_is_replaced():
     return world
 
 
-@refused("changes|trains|replaces", line=False)
+@refused("keeps a tensor|changes", line=False)
 def a_new_parameter_at_every_call():
     world = world_of()
 
@@ -574,7 +563,12 @@ def test_an_argument_that_is_changed_in_place(backend):
 
 def test_an_argument_changed_in_place_counts_as_changed(backend):
     w = tl.ones(3, requires_grad=True)
-    fast = tl.compile(tl.no_grad(lambda x: x.mul_(2) and None), backend=backend)
+
+    @tl.no_grad
+    def double(x):
+        x.mul_(2)
+
+    fast = tl.compile(double, backend=backend)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         for _ in range(6):

@@ -266,6 +266,7 @@ ELSEWHERE = {
     "test_conformance_creation": "tensor as_tensor from_numpy is_tensor zeros ones empty full arange linspace eye "
     "zeros_like ones_like empty_like full_like rand randn randint randperm rand_like randn_like normal bernoulli "
     "manual_seed seed initial_seed Generator normal_ uniform_ bernoulli_",
+    "tests/compiler": "compile",
     "the tests of autograd": "Tensor no_grad enable_grad set_grad_enabled is_grad_enabled inference_mode backward",
 }
 

@@ -24,7 +24,9 @@ def call({parameters}):
 
 def compile_anything(model: Callable[..., Any], fullgraph: bool, backend: str) -> Any:
     """A function or module, compiled."""
-    return (compile_module if isinstance(model, Module) else compile_function)(model, fullgraph, backend)
+    if isinstance(model, Module):
+        return compile_module(model, fullgraph, backend)
+    return compile_function(model, fullgraph, backend)
 
 
 def compile_function(function: Callable[..., Any], fullgraph: bool, backend: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import io
+import linecache
 import os
 import random
 import sys
@@ -95,7 +96,7 @@ class _Capturing:
     def run(self, step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Capture:
         with ExitStack() as undo:
             undo.callback(self._settle)
-            args, kwargs = self._with_stand_ins((tuple(args), kwargs), _argument_names(step, args, kwargs))
+            args, kwargs = self._with_stand_ins((tuple(args), kwargs), _argument_names(step, args, kwargs), undo)
             states = self._substitute_all(undo)
             before = {id(tensor): tensor._grad for _, tensor in states}
             conditions = self._lift_hyperparameters(undo)
@@ -106,11 +107,11 @@ class _Capturing:
             outputs = self._note_outputs(result)
             backward = self._differentiate(outputs, states)
             self._note_shared_memory()
-        self._repair_leaks(outputs)
         without = [t for t, number in self.gradients if number is not None and before[id(t)] is None]
         without += [tensor for _, tensor in states if before[id(tensor)] is None and tensor._grad is None]
         self._drop_unused(backward)
         self._note_hooks()
+        self._repair_leaks(outputs)
         used = {id(tensor) for tensor in self.tensors}
         gradients = [(tensor, before[id(tensor)]) for _, tensor in states]
         accumulated = [(tensor, g) for tensor, g in gradients if g is not None and id(g) in used]
@@ -205,22 +206,36 @@ class _Capturing:
         self.recordings.append(recording)
         return recording
 
-    def _with_stand_ins(self, arguments: Any, names: Sequence[str]) -> Any:
-        """The arguments with tensors of the recording's own in the place of the caller's, which stay as they are."""
+    def _with_stand_ins(self, arguments: Any, names: Sequence[str], undo: ExitStack) -> Any:
+        """The arguments with tensors of the recording's own in the place of the caller's, which stay as they are.
+
+        Tensors that require grad stand for themselves: gradients belong to them.
+        """
         states = {id(tensor) for tensor in self.around.tensors.values()}
         stand_ins = self.stand_ins
         replaced = []
         for name, leaf in zip(names, leaves(arguments), strict=True):
             if isinstance(leaf, Tensor) and id(leaf) not in states:
                 if id(leaf) not in stand_ins:
-                    recording = self._input(name, "argument", leaf._array, None)
-                    stand_ins[id(leaf)] = stand_in = wrap(recording)  # type: ignore[arg-type]
-                    stand_in._requires_grad = leaf._requires_grad
+                    stand_ins[id(leaf)] = self._stand_in(name, leaf, undo)
                 leaf = stand_ins[id(leaf)]
             elif isinstance(leaf, np.ndarray):
                 self.recorder.problems.append("an argument is a NumPy array: pass tensors, tl.from_numpy(array)")
             replaced.append(leaf)
         return rebuild(arguments, replaced)
+
+    def _stand_in(self, name: str, argument: Tensor, undo: ExitStack) -> Tensor:
+        if argument._requires_grad:
+            self._substitute(name, argument, {}, undo, "argument")
+            undo.callback(self._note_argument_gradient, name, argument, argument._grad)
+            return argument
+        stand_in = wrap(self._input(name, "argument", argument._array, None))  # type: ignore[arg-type]
+        undo.callback(_add_changes, argument, stand_in)
+        return stand_in
+
+    def _note_argument_gradient(self, name: str, argument: Tensor, before: Tensor | None) -> None:
+        if argument._grad is not before:
+            self.recorder.problems.append(f"the step leaves a gradient in its argument {name}")
 
     def _substitute_all(self, undo: ExitStack) -> list[tuple[str, Tensor]]:
         """Put recordings behind all tensors in reach, and behind their gradients."""
@@ -235,9 +250,11 @@ class _Capturing:
                 self._input(name, "state", found, found)
         return states
 
-    def _substitute(self, name: str, tensor: Tensor, versions: dict[int, Any], undo: ExitStack) -> None:
+    def _substitute(
+        self, name: str, tensor: Tensor, versions: dict[int, Any], undo: ExitStack, kind: str = "state"
+    ) -> None:
         array, version = tensor._array, tensor._version
-        recording = self._input(name, "state", array, tensor)
+        recording = self._input(name, kind, array, tensor if kind == "state" else None)
         temporary = versions.setdefault(id(version), [0, None])  # recorded arrays have no checksums
         tensor._array, tensor._version = recording, temporary  # type: ignore[assignment]
 
@@ -297,7 +314,7 @@ class _Capturing:
             owner = getattr(called, "__self__", None)
             name = getattr(called, "__name__", str(called))
             if called in SIDE_EFFECTS or isinstance(owner, (io.IOBase, random.Random, np.random.Generator)):
-                self.recorder.problem(f"{name}() would happen while recording only")
+                self.recorder.problems.append(f"{name}() would happen while recording only, in {_users_line(frame)}")
 
     # ---- after the step
 
@@ -412,6 +429,11 @@ def _argument_names(step: Callable[..., Any], args: Sequence[Any], kwargs: dict[
     return [name if len(found) == 1 else f"{name}{i}" for name, found in counted for i in range(len(found))]
 
 
+def _add_changes(argument: Tensor, stand_in: Tensor) -> None:
+    """Changes in place of one were changes of the other."""
+    argument._version[0] += stand_in._version[0]
+
+
 def _make_real(tensor: Any) -> None:
     if isinstance(tensor, Tensor) and isinstance(tensor._array, Recording):
         tensor._array = tensor._array.array
@@ -422,6 +444,13 @@ def _is_users(frame: Any) -> bool:
     while frame.f_code.co_filename.startswith(LIBRARY) and frame.f_back is not None:
         frame = frame.f_back
     return not frame.f_code.co_filename.startswith((PACKAGE, NUMPY))
+
+
+def _users_line(frame: Any) -> str:
+    while frame.f_code.co_filename.startswith(LIBRARY) and frame.f_back is not None:
+        frame = frame.f_back
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{number}: {linecache.getline(file, number).strip()}"
 
 
 LIBRARY = f"{Path(os.__file__).parent}{os.sep}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinygrad_lite.autograd.anomaly import PACKAGE
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.autograd.tree import leaves
@@ -200,11 +202,20 @@ class Compiled:
         message = f"compile: {self.name} runs eagerly: {reason}"
         if self._fullgraph:
             raise RuntimeError(message)
-        warnings.warn(message, UserWarning, stacklevel=5)
+        warnings.warn(message, UserWarning, stacklevel=_frames_inside() + 1)
 
 
 def _nothing(*_: Any, **__: Any) -> Any:
     return MISS
+
+
+def _frames_inside() -> int:
+    """How many frames, this function's caller the first, are not the user's."""
+    frame: Any = sys._getframe(1)
+    count = 0
+    while frame is not None and frame.f_code.co_filename.startswith((PACKAGE, "<")):
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 def _compared(pending: Pending, found: Capture, around: Surroundings) -> tuple[str, bool]:

@@ -228,9 +228,13 @@ def _run(entry: Entry, arguments: _Arguments) -> Iterator[str]:
         held = f"getrefcount(gradient{number}) > holders{number} or getrefcount(memory{number}) > users{number}"
         yield f"if {held} or gradient{number}._array is not memory{number}: renew({number})"
     for place in arguments.spelled:
-        copied = place in entry.executable.copies
-        yield f"copy{place}[...] = array_of{place}" if copied else f"rebind({place}, array_of{place})"
-    yield "try: refused = run()"
+        if place in entry.executable.copies:
+            yield f"copy{place}[...] = array_of{place}"
+        else:
+            yield f"try: rebind({place}, array_of{place})"
+            yield "except ValueError: return MISS"  # another layout, or memory that the program changes
+    run = "modes['run'](run)" if entry.executable.warns else "run()"  # without NumPy's warnings
+    yield f"try: refused = {run}"
     yield "except (ValueError, IndexError): refused = True"
     yield "if refused: return REFUSED"
 

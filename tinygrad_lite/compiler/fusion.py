@@ -62,7 +62,7 @@ def fuse(nodes: Sequence[Node]) -> list[Group]:
 
 def needs_of(nodes: Sequence[Node]) -> dict[Node, list[Node]]:
     """The nodes that must run before each."""
-    makers = {node.result: node for node in nodes if node.op != "store"}
+    makers = {node.result: node for node in nodes if node.gives_value}
     return {
         node: [
             *node.after,

@@ -201,12 +201,12 @@ class _LoopWriter:
     def _compute(self, statement: Compute) -> None:
         op, factors = scalars.simplified(statement.op, statement.operands)
         operands = [self._text(x) for x in statement.operands]
-        if factors:
+        if op == "multiply" and factors:
             value = operands[0]
             for _ in range(factors - 1):
                 value = self.code.compute(op, [value, operands[0]], statement.dtypes)
         else:
-            value = self.code.compute(op, operands, statement.dtypes)
+            value = self.code.compute(op, operands[:factors] or operands, statement.dtypes)
         self.values[statement.target.number] = value
 
     def _store(self, statement: Store) -> None:

@@ -98,6 +98,11 @@ class Node:
         return self.op not in ("gemm", "call", "guard")
 
     @property
+    def gives_value(self) -> bool:
+        """Whether others read its result: nobody reads what is left outside, but for the old values of inputs."""
+        return self.op != "store" and self.result.kind != "input"
+
+    @property
     def accesses(self) -> list[Access]:
         """The operands that lie in memory."""
         return [operand for operand in self.operands if isinstance(operand, Access)]
@@ -282,6 +287,10 @@ class _Lowering:
         """The same elements in memory of their own, in order."""
         shape = source.layout.shape if isinstance(source, Window) else shape or ()
         dtype = source.layout.dtype if isinstance(source, Window) else source.dtype
+        if isinstance(source, Window) and dtype not in scalars.DTYPES:
+            result = Window.of(Buffer("arena", dtype, source.layout.size), shape)
+            self._copy_by_numpy(source, result)
+            return result
         return self._elementwise("copy", [source], shape, (dtype, dtype), keep_order=True)
 
     def _ufunc(self, value: Value) -> Source | None:
@@ -546,6 +555,13 @@ class _Lowering:
             self.checks.append(node)
         return result
 
+    def _copy_by_numpy(self, source: Window, target: Window) -> Node:
+        """A copy of elements of which native code knows nothing."""
+        like = Value("input", (), target.layout.shape, target.layout.dtype)
+        value = Value("copy", (like,), like.shape, like.dtype, layout="K")
+        operands = [Access(source.buffer, 0, (), source.buffer.dtype)]
+        return self._node("call", operands, (), target.buffer, value=value, arrays=[source, target])
+
     # ---- the world outside
 
     def _stores(self) -> list[Node]:
@@ -557,6 +573,8 @@ class _Lowering:
         stores = []
         for target, value in targets:
             source = self.sources[value]
+            if value.size != target.size:
+                raise ValueError(f"{target} has {target.size} elements, what is written to it {value.size}")
             if value.size == 0:
                 continue
             axes = [axis for axis, n in enumerate(value.shape) if n != 1]
@@ -564,6 +582,10 @@ class _Lowering:
                 if source.buffer is target and source.access(value.shape, axes).is_identity(_squeezed(value.shape)):
                     continue
                 source = self._copied(source)  # it may be written before this store reads it
+            if value.dtype not in scalars.DTYPES:
+                assert isinstance(source, Window)
+                stores.append(self._copy_by_numpy(source, Window.of(target, value.shape)))
+                continue
             operand = self._operand(source, value.dtype, value.shape, axes)
             dtypes = (value.dtype, target.dtype)
             stores.append(self._node("store", [operand], _squeezed(value.shape), target, dtypes, value=value))
@@ -585,7 +607,7 @@ class _Lowering:
         needed = needed_by(self.checks, self.nodes)
         previous: Node | None = None
         for node in self.nodes:
-            if node.value is not None and node.value.op == "draw":
+            if node.op == "call" and node.value is not None and node.value.op == "draw":
                 if previous is not None:
                     node.after.add(previous)
                 if node not in needed:
@@ -594,11 +616,16 @@ class _Lowering:
 
     def _store_at_once(self, stores: Sequence[Node]) -> None:
         """What no loop can write in two places is computed where it belongs: products, calls and reductions."""
-        makers = {node.result: node for node in self.nodes if node.op != "store"}
+        makers = {node.result: node for node in self.nodes if node.gives_value}
         needed = needed_by(self.checks, self.nodes)
         for store in stores:
             (operand,) = store.operands
-            if store.result.kind == "input" or not isinstance(operand, Access) or operand.buffer.kind != "arena":
+            if (
+                store.op != "store"
+                or store.result.kind == "input"
+                or not isinstance(operand, Access)
+                or operand.buffer.kind != "arena"
+            ):
                 continue
             maker = makers[operand.buffer]
             whole = operand.is_identity(store.space) and operand.buffer.size == store.result.size
@@ -621,7 +648,7 @@ SPECIAL: dict[str, Callable[[_Lowering, Value], Source | None]] = {
 
 def needed_by(roots: Iterable[Node], nodes: Sequence[Node]) -> set[Node]:
     """The nodes that others depend on, and these."""
-    makers = {node.result: node for node in nodes if node.op != "store"}
+    makers = {node.result: node for node in nodes if node.gives_value}
     found: set[Node] = set()
     stack = list(roots)
     while stack:

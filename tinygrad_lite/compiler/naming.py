@@ -11,6 +11,9 @@ from tinygrad_lite.compiler.program import SOURCES, VIEWS, Program, Value
 
 __all__ = ["identifier", "names_of"]
 
+STEMS = {"constant": "constant", "draw": "draws", "ravel_multi_index": "index"}
+"""What numbered values of these operations are called."""
+
 RESERVED = {"np", "rng", "print", "self"} | set(keyword.kwlist) | set(keyword.softkwlist)
 
 
@@ -39,8 +42,8 @@ def names_of(
     """A name for every value that is an array, each another one and none of the reserved.
 
     Inputs have their own names; gradients are ``d_`` and the name of the tensor; what a module returns has the name of
-    the module, and the cotangent of that is ``d_`` and that name; the rest is numbered. Values in ``same`` have the
-    name of the input that they are a new state of.
+    the module, and the cotangent of that is ``d_`` and that name; what is subtracted from an input is its step; the
+    rest is numbered. Values in ``same`` have the name of the input that they are a new state of.
     """
     names = _Names(reserved)
     values = program.values()
@@ -57,6 +60,9 @@ def names_of(
         names.give(value, name)
     for value, name in _cotangents(values, results):
         names.give(value, f"d_{name}")
+    for value in same or {}:
+        if value.op == "subtract" and names.given.get(value.inputs[0]) == names.given[value]:
+            names.give(value.inputs[1], f"step_of_{names.given[value]}")
     for value in values:
         names.number(value)
     return names.given
@@ -84,7 +90,8 @@ class _Names:
         """A short name with the next number, which only arrays without a name use up."""
         if value in self.given or value.is_literal or value.op == "number":
             return
-        stem = {"constant": "constant", "draw": "draws"}.get(value.op, "view" if value.op in VIEWS else "t")
+        plain = "view" if value.op in VIEWS else "mask" if value.dtype == bool else "t"
+        stem = STEMS.get(value.op, plain)
         self._counts[stem] += 1
         self.give(value, f"{stem}{self._counts[stem]}")
 

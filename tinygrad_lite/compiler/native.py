@@ -91,6 +91,8 @@ class Native:
         that nothing was written to any input or gradient.
     outputs : list of ndarray
         Where the outputs lie after a run; always the same memory.
+    copies : dict of int to ndarray
+        Once arrays are bound: where the program reads small arguments. To copy one there is to rebind it.
     numbers : ndarray of float64
         The hyperparameters that the next run uses, one for each of ``number_sources``.
     number_sources : list of str
@@ -116,9 +118,7 @@ class Native:
         watch.stop("write")
         self._program = program
         self._written = {place for place, _ in program.writes}
-        self._copied: dict[
-            int, tuple[Array, Array]
-        ] = {}  # arrays that cannot be used where they are, and the stand-ins
+        self._copied: dict[int, tuple[Array, Array]] = {}  # scattered arrays that keep their place, and stand-ins
         self._may_copy = any(map(self._is_scattered, range(len(program.inputs))))
         self._calls: list[_Call] = []
         self.run = self._runner(steps)
@@ -134,6 +134,11 @@ class Native:
         if self._program.kinds[place] == "argument":
             return place in self._written
         return value.order != Value("input", shape=value.shape, dtype=value.dtype).order and value.size > 1
+
+    @property
+    def warns(self) -> bool:
+        """Whether NumPy runs a part of it, and warns of what is no number as the caller's error state says."""
+        return bool(self._calls)
 
     # ---- running
 
@@ -205,8 +210,7 @@ class Native:
         for place, array in enumerate(inputs):
             _check(f"input {program.names[place]}", array, program.inputs[place])
             if program.kinds[place] == "argument" and place not in self._written:
-                self._bound[place] = None
-                self.rebind(place, array)
+                self._bind_argument(place, array)
             else:
                 self._bind_in_place(place, array)
         for call in self._calls:
@@ -240,7 +244,7 @@ class Native:
             self._memory.point("input", place, array)
             self._bound[place] = array
             return
-        copy = _like(array)
+        copy = self.copies[place] if place in self.copies else _like(array)
         copy[...] = array
         self._memory.point("input", place, copy)
         self._bound[place] = None
@@ -290,18 +294,18 @@ class _Call:
     def prepare(self) -> None:
         """Look up where the arrays are: to be called after each change of the program's inputs."""
         *self._arrays, self._target = (self._memory.array(x) if isinstance(x, Window) else x for x in self._node.arrays)
-        self.copies: list[Any] = list(self._arrays)
+        self._arguments: list[Any] = list(self._arrays)
 
     def __call__(self) -> None:
         value = self.value
         for place in self._numbers:
-            self.copies[place] = float(self._arrays[place])
+            self._arguments[place] = float(self._arrays[place])
         if value.op == "draw":
             self._draw()
         elif value.op == "pick":
-            self._target[...] = compute(value, compute(value.inputs[0], *self.copies))
+            self._target[...] = compute(value, compute(value.inputs[0], *self._arguments))
         else:
-            self._target[...] = compute(value, *self.copies)
+            self._target[...] = compute(value, *self._arguments)
 
     def _draw(self) -> None:
         params = self.value.params

@@ -33,6 +33,9 @@ DType: TypeAlias = np.dtype[Any]
 BLOCK = 1024
 """Sums of more elements are sums of sums, the outer ones in float64: so float32 loses no digits."""
 
+SHORT, LONG = 16, 64
+"""Rows of fewer elements leave much of a vector empty: if there are many, they are reduced side by side."""
+
 
 def nest(group: Group, in_memory: Collection[Buffer]) -> list[Statement]:
     """The statements that compute a group of operations over one space.
@@ -234,6 +237,9 @@ def _ordered(group: Group) -> list[int]:
         return sum(abs(strides[axis]) > 1 for strides in accesses)
 
     innermost = min(reversed(axes), key=jumps)
+    longest = max(axes, key=lambda axis: group.space[axis])
+    if group.space[innermost] < SHORT and group.space[longest] >= LONG:
+        innermost = longest if any(node.reduced == (innermost,) for node in group.nodes) else innermost
     return [*(axis for axis in axes if axis != innermost), innermost]
 
 

@@ -114,7 +114,9 @@ def literal(x: Any) -> str:
     >>> literal(0.5), literal((1, -math.inf)), literal(np.dtype("f4"))
     ('0.5', '(1, -np.inf)', 'np.float32')
     """
-    if isinstance(x, float) and not math.isfinite(x):
+    if isinstance(x, float):
+        if math.isfinite(x):
+            return repr(float(x))  # of NumPy's own floats, too, which are Python floats
         return "np.nan" if math.isnan(x) else "np.inf" if x > 0 else "-np.inf"
     if isinstance(x, tuple):
         return f"({', '.join(map(literal, x))}{',' if len(x) == 1 else ''})"
@@ -124,7 +126,7 @@ def literal(x: Any) -> str:
         return f"np.{x.type.__name__}" if x == np.dtype(x.type) else repr(x).replace("dtype", "np.dtype", 1)
     if isinstance(x, type) and issubclass(x, np.generic):
         return f"np.{x.__name__}"
-    if x is None or x is Ellipsis or isinstance(x, (bool, int, float, str)):
+    if x is None or x is Ellipsis or isinstance(x, (bool, int, str)):
         return "..." if x is Ellipsis else repr(x)
     if isinstance(x, slice):
         return f"slice({literal(x.start)}, {literal(x.stop)}, {literal(x.step)})"

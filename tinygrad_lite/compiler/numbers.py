@@ -102,4 +102,4 @@ for _name, _sign in {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": 
     setattr(Number, f"__r{_name}__", _arithmetic(getattr(operator, _name), _sign, swapped=True))
 for _name, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
     setattr(Number, f"__{_name}__", _comparison(getattr(operator, _name), _sign))
-Number.__neg__ = _unary(operator.neg, "-")  # type: ignore[method-assign]
+setattr(Number, "__neg__", _unary(operator.neg, "-"))  # noqa: B010 - as the others, which mypy knows nothing of

@@ -23,6 +23,9 @@ LONGEST_LINE = 100
 LARGEST_WRITTEN = 16
 """Elements of a constant that is written out; larger ones are parameters."""
 
+REMARKS = {"ravel_multi_index": "raises where one is out of range"}
+"""What a call does that its name does not tell."""
+
 IN_PLACE = {"add": "+=", "subtract": "-=", "multiply": "*=", "divide": "/="}
 
 
@@ -64,6 +67,8 @@ class _Writer:
     ----------
     keywords : dict of str to None
         The keyword-only parameters met so far, in order.
+    results : set of Value
+        What the function returns.
     named_bitcasts : bool
         Whether bitcasts have lines of their own; not where they look at the old content of an input.
     """
@@ -77,6 +82,7 @@ class _Writer:
         reserved = {name for expression in self.numbers.values() for name in _names_in(expression)}
         states = {value: program.inputs[place] for value, place in self.storage.states.items()}
         self.names = names_of(program, reserved, states)
+        self.results = {*program.outputs, *(value for _, value in program.gradients)}
         self.generators = [v.params["generator"] for v in self.storage.values if v.op == "draw"]
 
     def text(self, name: str) -> str:
@@ -101,14 +107,19 @@ class _Writer:
         for value in self.storage.values:
             if value.op in {"input", "constant", "number"} or self._is_inlined(value):
                 continue
-            lines += _headings(section, value.origin)
+            lines += _headings(section, value.origin, self._has_loss())
             section = value.origin
             lines += self._lines(value)
         return lines
 
+    def _has_loss(self) -> bool:
+        return len(self.program.outputs) == 1 and self.program.outputs[0].ndim == 0
+
     def _is_inlined(self, value: Value) -> bool:
-        """Views are written where they are used, since they compute nothing; a bitcast is worth a name."""
-        return self.storage.is_view(value) and not (value.op == "bitcast" and self.named_bitcasts)
+        """Views are written where they are used, since they compute nothing; bitcasts and results are worth a name."""
+        if not self.storage.is_view(value) or (value.op == "bitcast" and self.named_bitcasts):
+            return False
+        return value not in self.results or self.storage.base[value].op in {"input", "constant"}
 
     def _lines(self, value: Value) -> list[str]:
         operands = [self.operand(value, number) for number in range(len(value.inputs))]
@@ -119,7 +130,7 @@ class _Writer:
             return written(Call(value, operands, self.refer, out, memory, name))
         (expression,) = written(Call(value, operands, self.refer))
         if not in_place:
-            return [f"{name} = {expression}"]
+            return [f"{name} = {expression}" + (f"  # {REMARKS[value.op]}" if value.op in REMARKS else "")]
         if value.op in IN_PLACE and operands[0] == name and not value.params["forced"]:
             return [f"{name} {IN_PLACE[value.op]} {operands[1]}"]
         return [f"{name}[...] = {expression}"]
@@ -214,13 +225,15 @@ class _Writer:
         return path
 
 
-def _headings(before: Origin | None, now: Origin) -> list[str]:
+def _headings(before: Origin | None, now: Origin, has_loss: bool) -> list[str]:
     """Comments between lines of different parts of the step."""
     lines = []
     if before is None or before.phase != now.phase:
         lines += [""] * (before is not None) + [f"# ---- {now.phase}"]
     module = now.module.partition(".")[2] or now.module
     title = ": ".join(part for part in (module, now.operation) if part)
+    if not title and before is not None and before.module:
+        title = "loss" if has_loss and now.phase == "forward" else "outside of modules"
     changed = before is None or (before.phase, before.module, before.operation) != (
         now.phase,
         now.module,

@@ -8,16 +8,14 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite.autograd import anomaly, engine
-from tinygrad_lite.autograd.anomaly import PACKAGE, path_of, running_modules
 from tinygrad_lite.compiler.numbers import Number
-from tinygrad_lite.compiler.program import Origin, Slot, Value
+from tinygrad_lite.compiler.origins import origin_of, place_of, users_frame
+from tinygrad_lite.compiler.program import Slot, Value
 
 __all__ = ["Recorder", "Recording"]
 
@@ -102,9 +100,9 @@ class Recorder:
     def problem(self, reason: str) -> None:
         """Note why the step cannot be replayed, with the line of the user's code."""
         if self.active:
-            frame = _users_frame(sys._getframe(1))
+            frame = users_frame(sys._getframe(1))
             code = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-            self.problems.append(f"{reason}, in {_place(frame)}: {code}")
+            self.problems.append(f"{reason}, in {place_of(frame)}: {code}")
 
     def value(self, op: str, inputs: Sequence[Value], result: Array, **params: Any) -> Value:
         """A new value with the shape, dtype and layout of the array that the call gave."""
@@ -475,99 +473,6 @@ def _key(key: Any, first_slot: int) -> tuple[tuple[Any, ...], list[Any]]:
     return tuple(template), arrays
 
 
-# ---- NumPy's functions under the names of the program
-
-
-def _reshape(recorder: Recorder, function: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-    if not isinstance(x, Recording):
-        return _call(recorder, function, (x, *args), kwargs, function(*concrete((x, *args)), **concrete(kwargs)))
-    array = function(x.array, *args, **kwargs)
-    return x._as_view("reshape", {"shape": array.shape}, array)
-
-
-def _transpose(recorder: Recorder, function: Any, x: Recording, *args: Any, **kwargs: Any) -> Any:
-    array = function(x.array, *args, **kwargs)
-    axes = function(np.empty(tuple(range(2, 2 + x.ndim))), *args, **kwargs).shape if x.ndim < 32 else ()
-    return x._as_view("transpose", {"axes": tuple(n - 2 for n in axes)}, array)
-
-
-def _broadcast_to(recorder: Recorder, function: Any, x: Recording, shape: Any, subok: bool = False) -> Any:
-    array = np.broadcast_to(x.array, shape)
-    return x._as_view("broadcast_to", {"shape": array.shape}, array)
-
-
-def _copy(recorder: Recorder, function: Any, x: Any, dtype: Any = None, **kwargs: Any) -> Any:
-    if not isinstance(x, Recording) or kwargs.keys() - {"order"} or not (dtype is None or np.dtype(dtype) == x.dtype):
-        given = {**kwargs, **({} if dtype is None else {"dtype": dtype})}
-        return _call(recorder, function, (x,), given, function(concrete(x), **given))
-    if function is np.ascontiguousarray and x.flags.c_contiguous and x.ndim:
-        return x
-    array = function(x.array, **kwargs)
-    order = "C" if function is np.ascontiguousarray else kwargs.get("order", "K")
-    return Recording(recorder, array, Storage(recorder.value("copy", (x.value,), array, layout=order)))
-
-
-def _cast(recorder: Recorder, function: Any, x: Any, dtype: Any = None) -> Any:
-    if dtype is None or x.dtype == dtype:
-        return x
-    array = np.asarray(x.array, dtype)
-    return Recording(recorder, array, Storage(recorder.value("cast", (x.value,), array)))
-
-
-def _named(op: str, count: int) -> Callable[..., Any]:
-    """A function of so many arrays, under its own name."""
-
-    def record(recorder: Recorder, function: Any, *args: Any, **kwargs: Any) -> Any:
-        array = function(*concrete(args), **concrete(kwargs))
-        if len(args) != count or kwargs:
-            return _call(recorder, function, args, kwargs, array)
-        array = np.asarray(array)
-        operands = [recorder.operand(x, array.dtype) for x in args]
-        return Recording(recorder, array, Storage(recorder.value(op, operands, array)))
-
-    return record
-
-
-def _ravel_multi_index(recorder: Recorder, function: Any, indices: Any, dims: Any, **kwargs: Any) -> Any:
-    array = np.asarray(function(concrete(indices), dims, **kwargs))
-    if len(indices) != 1 or kwargs:
-        return _call(recorder, function, (indices, dims), kwargs, array)
-    value = recorder.value("ravel_multi_index", (recorder.operand(indices[0], np.int64),), array, dims=tuple(dims))
-    recorder.checks.append(value)
-    return Recording(recorder, array, Storage(value))
-
-
-def _take(recorder: Recorder, function: Any, x: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:
-    array = function(*concrete((x, indices, *args)), **kwargs)
-    if args or kwargs or np.ndim(x) != 1:
-        return _call(recorder, function, (x, indices, *args), kwargs, array)
-    value = recorder.value("take", [recorder.operand(x, array.dtype), recorder.operand(indices, np.int64)], array)
-    recorder.checks.append(value)
-    return Recording(recorder, np.asarray(array), Storage(value))
-
-
-def _new(recorder: Recorder, function: Any, *args: Any, **kwargs: Any) -> Any:
-    """An array of a shape, without regard to any elements."""
-    if function is np.empty_like:
-        function = np.zeros_like  # what is in new memory is no program's business
-    return recorder.constant(function(*concrete(args), **concrete(kwargs)))
-
-
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    **dict.fromkeys((np.reshape, np.expand_dims, np.squeeze, np.ravel, np.atleast_1d, np.atleast_2d), _reshape),
-    **dict.fromkeys((np.transpose, np.matrix_transpose, np.moveaxis, np.swapaxes, np.rollaxis), _transpose),
-    np.broadcast_to: _broadcast_to,
-    **dict.fromkeys((np.copy, np.array, np.ascontiguousarray), _copy),
-    np.asarray: _cast,
-    np.dot: _named("dot", 2),
-    np.where: _named("where", 3),
-    np.ravel_multi_index: _ravel_multi_index,
-    np.take: _take,
-    **dict.fromkeys((np.zeros, np.ones, np.full, np.empty), _new),
-    **dict.fromkeys((np.zeros_like, np.ones_like, np.empty_like), _new),
-}
-
-
 # ---- helpers
 
 
@@ -591,38 +496,3 @@ def leaves_of(tree: Any) -> list[Any]:
     if isinstance(tree, (tuple, list)):
         return [leaf for item in tree for leaf in leaves_of(item)]
     return [tree]
-
-
-def origin_of(frame: Any) -> Origin:
-    """Where a call was made, as the stack shows: of which pass, which module and which line."""
-    phase, operation, node = "forward", "", None
-    inner = frame
-    while inner is not None:
-        code = inner.f_code
-        if code is engine._propagate.__code__:
-            phase, node = "backward", inner.f_locals.get("node")
-            break
-        if code.co_name == "_update_all":
-            phase, operation = "update", type(inner.f_locals["self"]).__name__
-            break
-        inner = inner.f_back
-    if node is not None:
-        origin = node.origin if isinstance(node.origin, anomaly.Origin) else anomaly.Origin("", "")
-        return Origin(phase, origin.path, node.primitive.title, origin.line)
-    modules = running_modules(frame)
-    operation = operation or (type(modules[-1]).__name__ if modules else "")
-    return Origin(phase, path_of(modules), operation, _place(_users_frame(frame)))
-
-
-def _users_frame(frame: Any) -> Any:
-    """The innermost frame that is neither of this package nor of NumPy."""
-    while frame.f_back is not None and frame.f_code.co_filename.startswith((PACKAGE, NUMPY)):
-        frame = frame.f_back
-    return frame
-
-
-def _place(frame: Any) -> str:
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-NUMPY = str(Path(np.__file__).parent)

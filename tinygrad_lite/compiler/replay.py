@@ -62,6 +62,9 @@ class Executable:
     [array([2., 2.], dtype=float32)]
     """
 
+    warns = True
+    """Whether NumPy warns of what is no number, as the caller's error state says."""
+
     def __init__(self, program: Program, name: str = "step") -> None:
         self._program = program
         self._storage = plan(program)

@@ -232,7 +232,9 @@ class Code:
 
 
 def simplified(op: str, operands: Sequence[Any]) -> tuple[str, int]:
-    """A power with a small whole exponent, as so many factors: ``("multiply", 3)``; else the op and 0."""
+    """A power with a number: a square root, or ``("multiply", 3)`` for three factors; else the op and 0."""
+    if op == "power" and isinstance(operands[1], Literal) and operands[1].value == 0.5:
+        return "sqrt", 1
     if op == "power" and isinstance(operands[1], Literal) and operands[1].value in INTEGER_POWERS:
         return "multiply", int(operands[1].value)
     return op, 0

@@ -98,6 +98,7 @@ class Surroundings:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = inspect.unwrap(function)
         names: set[str] = {"forward"}
         while not self._walk(function, frozenset(names)) <= names:  # until no further code is reached
             names |= self._named
@@ -195,12 +196,13 @@ class Surroundings:
     def _visit_function(self, function: types.FunctionType) -> None:
         """Its closure; and of the user's own functions, which may read more, globals and defaults."""
         self._visit(function.__name__, vars(function).get("__wrapped__"))
-        if not _is_users(function) and "<locals>" not in function.__qualname__:
+        users = _is_users(function) or function is self._function  # which may be an example of the package
+        if not users and "<locals>" not in function.__qualname__:
             return  # of a library, and not made for the user
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             if _is_filled(cell):
                 self._hold(name, CELL, cell, None, cell.cell_contents)
-        if not _is_users(function):
+        if not users:
             return
         attributes = set(_names(function.__code__))
         self._named |= attributes
@@ -328,6 +330,7 @@ class Surroundings:
         known = next(name for name, tensor in self.tensors.items() if tensor is parameter)
         state = optimizer.state.get(parameter, {})
         if state:
+            self._hold(f"the optimizer's state of {known}", ITEM, optimizer.state, parameter, state)
             self._hold(f"the optimizer's state of {known}", LENGTH, state, None, len(state))
         for key, value in state.items():
             self._hold(f"{known}.{key}", ITEM, state, key, value)

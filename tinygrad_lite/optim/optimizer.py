@@ -235,7 +235,7 @@ class Optimizer:
 
 
 def as_number(value: Any) -> float:
-    """A hyperparameter as a Python float, which widens no array; one that records what is done with it stays as it is."""
+    """A hyperparameter as a Python float, which widens no array; one that records how it is used stays as it is."""
     return value if isinstance(value, float) and not isinstance(value, np.generic) else float(value)
 
 
