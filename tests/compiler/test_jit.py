@@ -217,3 +217,17 @@ def test_llvmlite_is_imported_by_the_first_build_only():
         "import sys; from tinygrad_lite.compiler import jit; jit.available(); assert 'llvmlite' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(jit.__file__).parents[2])
+
+
+def test_a_library_in_a_cycle_is_freed_without_a_crash():
+    program = """
+import gc
+from tinygrad_lite.compiler import jit
+for _ in range(20):
+    library = jit.build("define double @half(double %x) { %y = fmul double %x, 0.5 ret double %y }")
+    cycle = [library]
+    cycle.append(cycle)
+    del library, cycle
+    gc.collect()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

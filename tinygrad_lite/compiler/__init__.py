@@ -13,9 +13,7 @@ from typing import Any
 __all__ = ["compile"]
 
 
-def compile(  # noqa: A001 - PyTorch's name
-    model: Callable[..., Any] | None = None, *, fullgraph: bool = False, backend: str = "auto"
-) -> Any:
+def compile(model: Callable[..., Any] | None = None, *, fullgraph: bool = False, backend: str = "auto") -> Any:
     """A function or module that does the same in a fraction of the time: recorded once, replayed from then on.
 
     The first calls run as ever and are recorded; two that agree become a program, whose first run is held against

@@ -69,7 +69,7 @@ class CompiledModule:
 
 
 def _caller(function: Callable[..., Any], compiled: Compiled) -> Callable[..., Any]:
-    """A function with the parameters of ``function``: written out where they are plain, since that is faster to call."""
+    """A function with the parameters of ``function``; plain ones are written out, since that is faster to call."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a callable that does not say

@@ -27,7 +27,7 @@ MISS = object()
 """What an entry returns if its program does not fit the call: nothing has happened then."""
 
 REFUSED = object()
-"""What it returns if the program does not accept the values of this call (a label out of range): nothing has happened."""
+"""What it returns if the program does not accept the values (a label out of range): nothing has happened then."""
 
 
 class Entry:
@@ -118,7 +118,10 @@ class Entry:
             return False
         if any(old.shape != new.shape or old.dtype != new.dtype for old, new in found):
             return False
-        self.bind()
+        try:
+            self.bind()
+        except ValueError:  # another layout, or memory that two of them share
+            return False
         return True
 
     def renew(self, number: int) -> None:
@@ -234,9 +237,14 @@ def _run(entry: Entry, arguments: _Arguments) -> Iterator[str]:
             yield f"try: rebind({place}, array_of{place})"
             yield "except ValueError: return MISS"  # another layout, or memory that the program changes
     run = "modes['run'](run)" if entry.executable.warns else "run()"  # without NumPy's warnings
+    generators = list(enumerate(entry.generators())) if entry.capture.program.checks else []
+    for number, generator in generators:
+        entry.names[f"generator{number}"] = generator
+        yield f"before{number} = generator{number}.get_state()"
     yield f"try: refused = {run}"
     yield "except (ValueError, IndexError): refused = True"
-    yield "if refused: return REFUSED"
+    restored = "".join(f"generator{number}.set_state(before{number}); " for number, _ in generators)
+    yield f"if refused: {restored}return REFUSED"
 
 
 def _effects(writer: _Writer, entry: Entry) -> Iterator[str]:
@@ -248,7 +256,7 @@ def _effects(writer: _Writer, entry: Entry) -> Iterator[str]:
 
 
 class _Arguments:
-    """The tests that arguments are like those of the recording (``tests``), and how tensors among them are ``spelled``."""
+    """The ``tests`` that arguments are like those of the recording, and how tensors among them are ``spelled``."""
 
     def __init__(self, writer: _Writer, entry: Entry, args: Any, kwargs: Any) -> None:
         self.tests: list[str] = []
@@ -286,7 +294,8 @@ def _is(writer: _Writer, expression: str, expected: Any) -> str:
     name = writer.name(expected)
     if expected is None or isinstance(expected, bool) or not isinstance(expected, PLAIN):
         return f"{expression} is {name}"
-    return f"((found := {expression}) is {name} or (found.__class__ is {name}.__class__ and found == {name}))"
+    sign = f" and repr(found) == {repr(expected)!r}" if expected == 0 and not isinstance(expected, int) else ""  # -0.0
+    return f"((found := {expression}) is {name} or (found.__class__ is {name}.__class__ and found == {name}{sign}))"
 
 
 def _conditions(writer: _Writer, conditions: Sequence[Condition]) -> Iterator[str]:

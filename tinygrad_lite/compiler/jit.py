@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,6 +58,8 @@ class Library:
             if not function.is_declaration and function.linkage.name == "external"
         }
         self.seconds = seconds
+        # the engine goes first, also where the garbage collector takes a whole cycle: it would do that in any order
+        weakref.finalize(self, _close, engine, module).atexit = False
 
     def function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
         """A function of the library, to be called from Python.
@@ -92,6 +95,11 @@ class Library:
         str
         """
         return str(self._module)
+
+
+def _close(engine: Any, _module: Any) -> None:
+    """Free the machine code, while the module and its context still live."""
+    engine.close()
 
 
 def build(source: str, symbols: Mapping[str, int] | None = None) -> Library:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -159,8 +158,6 @@ class Native:
         """A function of the library, which keeps all that it needs alive."""
         function: Any = library.function(name, ctypes.c_int32)
         function.memory = self._memory
-        # until the function dies, the library is reachable: so the garbage collector never takes it apart in any order
-        weakref.finalize(function, _nothing, library).atexit = False
         return function  # type: ignore[no-any-return]
 
     def _with_copies(self, run: Callable[[], int | None]) -> Callable[[], int | None]:
@@ -314,10 +311,6 @@ class _Call:
             getattr(generator, method)(out=self._target, dtype=self._target.dtype)
         else:
             self._target[...] = getattr(generator, method)(*params["args"], **kwargs)
-
-
-def _nothing(_: Any) -> None:
-    """What is to be done when a function dies."""
 
 
 def _in_turn(functions: Sequence[Callable[[], int | None]]) -> Callable[[], int | None]:
