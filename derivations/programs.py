@@ -60,7 +60,7 @@ class Problem:
         return np.eye(len(self.parameters[-1]))[self.y]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Net:
     """A net of a document, its training step, and the document's formulas for that.
 
@@ -107,7 +107,11 @@ class Net:
         shapes = [shape for d, n in pairwise(self.widths) for shape in [(n, d), (n,)]]
         parameters = [rng.uniform(-1, 1, shape) / np.sqrt(shape[-1]) for shape in shapes]
         x, classes = rng.random((self.batch, self.widths[0])), self.widths[-1]
-        y = rng.integers(2, size=(self.batch, 1)).astype(float) if classes == 1 else rng.integers(classes, size=self.batch)
+        y = (
+            rng.integers(2, size=(self.batch, 1)).astype(float)
+            if classes == 1
+            else rng.integers(classes, size=self.batch)
+        )
         return Problem(parameters, x, y)
 
     def text(self) -> Text:
@@ -197,7 +201,7 @@ class Text:
             found.append([name for name in self.lines if name in needed])
         return found
 
-    def run(self, *arrays: Array, lr: float) -> dict[str, Array]:
+    def run(self, *arrays: Array, lr: float = 0.1) -> dict[str, Array]:
         """Run the source on the arrays; every variable's value at the end."""
         body, _, _ = self.source.rpartition("\n    return ")
         namespace: dict[str, Any] = {"np": np}
@@ -225,8 +229,8 @@ def classes(net: nn.Module, x: tl.Tensor, y: tl.Tensor) -> tl.Tensor:
 
 def classes_and_penalty(net: nn.Module, x: tl.Tensor, y: tl.Tensor) -> tl.Tensor:
     """Document 001."""
-    penalty = sum((weight**2).sum() for weight in net.parameters() if weight.ndim == 2)
-    return F.cross_entropy(net(x), y) + L2 / (2 * len(y)) * penalty
+    loss = F.cross_entropy(net(x), y)
+    return loss + L2 / (2 * len(y)) * sum((weight**2).sum() for weight in net.parameters() if weight.ndim == 2)
 
 
 def squared_error(net: nn.Module, x: tl.Tensor, y: tl.Tensor) -> tl.Tensor:
@@ -298,12 +302,16 @@ def from_scratch(problem: Problem) -> dict[str, Array]:
 
 # ---- the nets
 
-ONE_SAMPLE = "The document has one sample as a vector `x`; here it is a batch of one, a row: `dz x^T` is the row " \
+ONE_SAMPLE = (
+    "The document has one sample as a vector `x`; here it is a batch of one, a row: `dz x^T` is the row "
     "scaled by each element of `dz`."
+)
 CHAIN = "`s'(z)` is `s (1 - s)`, of the output that the forward pass kept: two products, and no sigmoid again."
 GATE = "`1[Z > 0]` is asked of the output, `A <= 0`, and `np.where` puts zeros there: the same gate, without a product."
-HEAD = "`P` is the quotient of the exponentials and their sums that the loss has already computed, `Y` a comparison " \
+HEAD = (
+    "`P` is the quotient of the exponentials and their sums that the loss has already computed, `Y` a comparison "
     "of the labels with 0 ... 9: no array of one-hot rows comes in from outside."
+)
 MEAN = "The division by the number of samples stands in `d_layer2`, once, and not in each of the four gradients."
 
 NETS = (
@@ -393,7 +401,7 @@ NETS = (
         remarks=[
             HEAD,
             GATE,
-            "The penalty's `l2/m` is one number (0.1 / 128); the 2 of the square and the 2 below the line have gone.",
+            "The penalty's `l2/m` is one number (0.1 / 128); the 2 of the square and the 2 below the line cancel.",
         ],
     ),
     Net(
@@ -448,7 +456,7 @@ NETS = (
         derived=summed_error,
         step_by_hand=by_hand.squared_error,
         remarks=[
-            "`y_hat - y` was computed for the loss; the 2 of the square and the 1/2 before the sum have gone.",
+            "`y_hat - y` was computed for the loss; the 2 of the square and the 1/2 before the sum cancel.",
             "A column of ones times `dC/dZ` is its sum over the samples: the bias has a line of its own.",
             "Each layer multiplies by the gradient of its own output, and weights go back without their biases: the "
             "document's printed formulas 1 and 3 have neither.",

@@ -16,11 +16,14 @@ try:
 except ModuleNotFoundError as missing:
     raise SystemExit(f"{missing.name} is missing: pip install 'tinygrad_lite[examples]'") from missing
 
+EMBEDDED = "Trained on embedded data: compare with the documents in kind; --data DIR has theirs."
+COMPILED = "The nets whose seconds are marked with * were trained by compiled steps."
+
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
     """Run the experiments that were asked for; returns the rows of the table."""
     options = parse(arguments)
-    tasks = schedule.plan(options.only, options.seed, options.data, effort(options), options.out)
+    tasks = schedule.plan(options.only, options.seed, options.data, effort(options), options.out, options.compile)
     done: dict[schedule.Task, Lesson] = {}
     problem: BaseException | None = None
     try:
@@ -39,11 +42,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="train for a shorter time than the documents did")
     length.add_argument("--full", action="store_true", help="all iterations, all seeds; writes docs/results.md")
+    parser.add_argument("--compile", action="store_true", help="train dense nets by compiled steps")
     parser.add_argument("--seed", type=int, default=0, help="of every random number; default 0")
     parser.add_argument("--jobs", type=int, default=schedule.cores(), help="experiments at once; default: the cores")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where figures go; default out")
     options = parser.parse_args(arguments)
     options.only = list(dict.fromkeys(options.only))
+    if options.full and options.compile:
+        parser.error("--full keeps the results of eager mode: python -m examples.comparison has those of both")
     if options.full and options.data is None:
         parser.error("--full needs the real files: --data DIR")
     if options.data is not None and not options.data.is_dir():
@@ -68,9 +74,7 @@ def conclude(lessons: Sequence[Lesson], options: argparse.Namespace, problem: Ba
     """Show the table and write the pages; a run that was stopped shows what it has, and says so."""
     rows = [row for lesson in lessons for row in lesson.rows]
     show(rows)
-    note = (
-        "" if options.data else "Trained on embedded data: compare with the documents in kind; --data DIR has theirs."
-    )
+    note = " ".join([*([] if options.data else [EMBEDDED]), *([COMPILED] if any(row.compiled for row in rows) else [])])
     if note:
         print(note)
     if isinstance(problem, (KeyboardInterrupt, OSError, ValueError)):
@@ -90,7 +94,7 @@ def show(rows: Sequence[Row]) -> None:
     table = Table("document", "model", "reported", "ours")
     table.add_column("seconds", justify="right")
     for row in rows:
-        table.add_row(row.document, row.model, row.reported, row.ours, f"{row.seconds:.1f}" if row.scores else "")
+        table.add_row(row.document, row.model, row.reported, row.ours, row.took)
     Console().print(table)
 
 

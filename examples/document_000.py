@@ -37,6 +37,7 @@ from examples import plots
 from examples.lesson import Expected, Lesson
 from examples.sources import Images, blobs, circles, clothes
 from tinygrad_lite import nn
+from tinygrad_lite.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Parts(NamedTuple):
     test: Samples
 
 
-Loss = Callable[[tl.Tensor, int], tl.Tensor]
+Loss = Callable[[tl.Tensor, tl.Tensor], tl.Tensor]
+Step = Callable[[tl.Tensor, tl.Tensor], tl.Tensor]
 Curve = list[float]
 
 
@@ -315,30 +317,37 @@ def dense(*widths: int, sigma: float = 0.1) -> nn.Sequential:
     return net
 
 
-def binary_loss(p: tl.Tensor, label: int) -> tl.Tensor:
+def binary_loss(p: tl.Tensor, y: tl.Tensor) -> tl.Tensor:
     """``-(y log(p + 1e-8) + (1 - y) log(1 - p + 1e-8))`` of one sample.
 
-    As y is 0 or 1, one of the two terms is 0: the other alone is the same number in fewer operations.
+    As y is 0 or 1, one of the two terms is 0: the other alone is the same number in fewer operations. It has the
+    distance of p from the other class, ``1 - y``: that is p or ``1 - p``.
     """
-    probability_of_its_class = p if label == 1 else 1 - p
+    probability_of_its_class = (p - (1 - y)).abs()
     return -(probability_of_its_class + 1e-8).log()
 
 
-def multi_class_loss(log_p: tl.Tensor, label: int) -> tl.Tensor:
-    """``-sum_k y_k log p_k`` of one sample: of the one-hot y only the class itself is left."""
-    return -log_p[label]
+def multi_class_loss(log_p: tl.Tensor, y: tl.Tensor) -> tl.Tensor:
+    """``-sum_k y_k log p_k`` of one sample, with a one-hot y."""
+    return -(y * log_p).sum()
 
 
-def fit(net: nn.Module, loss: Loss, samples: Samples, training: Training, lesson: Lesson, what: str) -> Curve:
+def targets(labels: np.ndarray, outputs: int) -> tl.Tensor:
+    """What a net with this many outputs should give, a sample per row: 0 or 1, or the one-hot class."""
+    y = tl.from_numpy(labels)
+    return (y[:, None] if outputs == 1 else F.one_hot(y, outputs)).double()
+
+
+def fit(net: nn.Sequential, loss: Loss, samples: Samples, training: Training, lesson: Lesson, what: str) -> Curve:
     """Stochastic gradient descent, one sample at a time; returns the mean loss of each epoch."""
-    optimizer = tl.optim.SGD(net.parameters(), lr=training.lr)
-    pairs = list(zip(tl.from_numpy(samples.x), samples.y.tolist(), strict=True))
+    step = lesson.compiled(training_step(net, loss, tl.optim.SGD(net.parameters(), lr=training.lr)))
+    pairs = list(zip(tl.tensor(samples.x), targets(samples.y, net[-2].out_features), strict=True))
     curve: Curve = []
     previous = 0.0  # what the first epoch is compared with, as in the document
     with lesson.progress(training.iterations, what) as bar:
         for _ in range(training.iterations // len(pairs)):
             draws = tl.randint(len(pairs), (len(pairs),)).tolist()
-            curve.append(sum(step(net, loss, optimizer, *pairs[i]) for i in draws) / len(pairs))
+            curve.append(sum(step(*pairs[i]).item() for i in draws) / len(pairs))
             bar.update(len(pairs))
             bar.set_postfix(J=f"{curve[-1]:.4f}", refresh=False)
             if abs(curve[-1] - previous) < training.eps:
@@ -347,13 +356,17 @@ def fit(net: nn.Module, loss: Loss, samples: Samples, training: Training, lesson
     return curve
 
 
-def step(net: nn.Module, loss: Loss, optimizer: tl.optim.SGD, x: tl.Tensor, label: int) -> float:
-    """One step along the gradient of one sample; returns its loss."""
-    optimizer.zero_grad()
-    J = loss(net(x), label)
-    J.backward()
-    optimizer.step()
-    return J.item()
+def training_step(net: nn.Module, loss: Loss, optimizer: tl.optim.SGD) -> Step:
+    """A function that makes one step along the gradient of one sample, and returns its loss."""
+
+    def step(x: tl.Tensor, y: tl.Tensor) -> tl.Tensor:
+        J = loss(net(x), y)
+        J.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return J
+
+    return step
 
 
 def validate_and_test(

@@ -50,6 +50,7 @@ class Training:
 
 
 Loss = Callable[[tl.Tensor, tl.Tensor], tl.Tensor]
+Step = Callable[[tl.Tensor, tl.Tensor], tl.Tensor]
 Curve = list[float]
 
 
@@ -226,12 +227,12 @@ def fit(
 
     Returns the mean loss of each epoch, without the penalty.
     """
-    optimizer = tl.optim.SGD(net.parameters(), lr=training.lr)
+    step = lesson.compiled(training_step(net, loss, tl.optim.SGD(net.parameters(), lr=training.lr)))
     curve: Curve = []
     with lesson.progress(training.epochs, what) as bar:
         for _ in range(training.epochs):
             batches = tl.randperm(len(x)).split(training.batch_size)
-            curve.append(float(np.mean([step(net, loss, optimizer, x[batch], y[batch]) for batch in batches])))
+            curve.append(float(np.mean([step(x[batch], y[batch]).item() for batch in batches])))
             if callback is not None:
                 callback(net)
             bar.update()
@@ -239,14 +240,18 @@ def fit(
     return curve
 
 
-def step(net: nn.Module, loss: Loss, optimizer: tl.optim.SGD, x: tl.Tensor, y: tl.Tensor) -> float:
-    """One step along the gradient of a batch; returns its loss without the penalty."""
-    optimizer.zero_grad()
-    cross_entropy = loss(net(x), y)
-    J = cross_entropy + penalty(net, len(x))
-    J.backward()
-    optimizer.step()
-    return cross_entropy.item()
+def training_step(net: nn.Module, loss: Loss, optimizer: tl.optim.SGD) -> Step:
+    """A function that makes one step along the gradient of a batch, and returns its loss without the penalty."""
+
+    def step(x: tl.Tensor, y: tl.Tensor) -> tl.Tensor:
+        cross_entropy = loss(net(x), y)
+        J = cross_entropy + penalty(net, len(x))
+        J.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return cross_entropy
+
+    return step
 
 
 @tl.no_grad()

@@ -21,6 +21,7 @@ What differs from the document, and why:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,8 @@ HIDDEN = 20
 LEARNING_RATE = 0.10
 LAMBDAS = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0)
 PLAUSIBLE = (0.75, 0.84)
+
+Step = Callable[[tl.Tensor, tl.Tensor], tuple[tl.Tensor, tl.Tensor]]
 
 
 class Split(NamedTuple):
@@ -147,27 +150,31 @@ def regularized_loss(net: nn.Sequential, logits: tl.Tensor, labels: tl.Tensor, w
 
 def fit(net: nn.Sequential, split: Split, weight: float, lesson: Lesson, what: str) -> dict[str, list[float]]:
     """Gradient descent along the gradient of all images at once; returns the accuracies after each step."""
-    optimizer = tl.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    step = lesson.compiled(training_step(net, tl.optim.SGD(net.parameters(), lr=LEARNING_RATE), weight))
     iterations = lesson.by_effort(quick=301, data=501, full=501)
     curves: dict[str, list[float]] = {"train": [], "dev": []}
     with lesson.progress(iterations, what) as bar:
         for _ in range(iterations):
-            loss, predicted = step(net, optimizer, split.train, weight)
-            curves["train"].append(accuracy(split.train, predicted))
+            loss, predicted = step(split.train.pixels, split.train.labels)
+            curves["train"].append(accuracy(split.train, predicted.numpy()))
             curves["dev"].append(accuracy(split.dev, predict(net, split.dev)))
             bar.update()
-            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
     return curves
 
 
-def step(net: nn.Sequential, optimizer: tl.optim.SGD, images: Images, weight: float) -> tuple[float, np.ndarray]:
-    """One step along the gradient; returns the loss and the classes that the net took before it."""
-    optimizer.zero_grad()
-    logits = net(images.pixels)
-    loss = regularized_loss(net, logits, images.labels, weight)
-    loss.backward()
-    optimizer.step()
-    return loss.item(), logits.detach().argmax(dim=1).numpy()
+def training_step(net: nn.Sequential, optimizer: tl.optim.SGD, weight: float) -> Step:
+    """A function that makes one step along the gradient, and returns the loss and the classes the net took before."""
+
+    def step(x: tl.Tensor, labels: tl.Tensor) -> tuple[tl.Tensor, tl.Tensor]:
+        logits = net(x)
+        loss = regularized_loss(net, logits, labels, weight)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss, logits.argmax(dim=1)
+
+    return step
 
 
 @tl.no_grad()

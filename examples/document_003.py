@@ -25,7 +25,7 @@ weight: where three such starts were trained on, for 28 to 48 more epochs, nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from statistics import median
@@ -68,6 +68,7 @@ class Step(NamedTuple):
 
 
 Epochs = list[list[Step]]
+Outcome = tuple[tl.Tensor, tl.Tensor, list[tl.Tensor]]  # of a step: cost, outputs, the layers' gradient norms
 
 
 # ---- the document's experiments
@@ -343,7 +344,7 @@ def fit(
     stop_when_still: bool = False,
 ) -> Epochs:
     """Gradient descent in full batches, each epoch in a new order; returns its steps, epoch by epoch."""
-    optimizer = tl.optim.SGD(net.parameters(), lr=settings.learning_rate)
+    step = lesson.compiled(training_step(net, tl.optim.SGD(net.parameters(), lr=settings.learning_rate)))
     labels = images.labels.to(images.pixels.dtype)
     batches = len(labels) // settings.batch_size
     epochs: Epochs = []
@@ -353,7 +354,7 @@ def fit(
             order = tl.from_numpy(random.permutation(len(labels)))[: batches * settings.batch_size]
             steps = []
             for batch in order.split(settings.batch_size):
-                steps.append(step(net, optimizer, images.pixels[batch], labels[batch]))
+                steps.append(noted(labels[batch], *step(images.pixels[batch], labels[batch])))
                 bar.update()
                 bar.set_postfix(loss=f"{steps[-1].loss:.4f}", refresh=False)
             epochs.append(steps)
@@ -362,23 +363,35 @@ def fit(
     return epochs
 
 
-def step(net: nn.Sequential, optimizer: tl.optim.SGD, x: tl.Tensor, y: tl.Tensor) -> Step:
-    """One step along the gradient of a batch."""
-    optimizer.zero_grad()
-    y_hat = net(x).squeeze(1)
-    loss = squared_error(y_hat, y)
-    loss.backward()
-    optimizer.step()
+def training_step(net: nn.Sequential, optimizer: tl.optim.SGD) -> Callable[[tl.Tensor, tl.Tensor], Outcome]:
+    """A function that makes one step along the gradient of a batch."""
+
+    def step(x: tl.Tensor, y: tl.Tensor) -> Outcome:
+        y_hat = net(x).squeeze(1)
+        loss = squared_error(y_hat, y)
+        loss.backward()
+        norms = gradient_norms(net)
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss, y_hat, norms
+
+    return step
+
+
+@tl.no_grad()
+def gradient_norms(net: nn.Sequential) -> list[tl.Tensor]:
+    """The L2 norm of each layer's gradient, by way of float64: in float32 the square of 1e-23 is 0."""
+    layers = [layer for layer in net if isinstance(layer, nn.Linear)]
+    squares = [sum((p.grad.double() ** 2).sum() for p in layer.parameters()) for layer in layers]
+    return [square.sqrt().to(net[0].weight.dtype) for square in squares]
+
+
+def noted(y: tl.Tensor, loss: tl.Tensor, y_hat: tl.Tensor, norms: list[tl.Tensor]) -> Step:
+    """What is kept of a step on images with these labels."""
     outputs = y_hat.detach().numpy()
     saturated = np.minimum(outputs, 1 - outputs) < 1e-6
     lost = np.abs(outputs - y.numpy()) > 1 - 1e-6
-    return Step(loss.item() / len(y), gradient_norms(net), float(saturated.mean()), float(lost.mean()))
-
-
-def gradient_norms(net: nn.Sequential) -> list[float]:
-    """The L2 norm of each layer's gradient, in float64: in float32 the square of 1e-23 is 0."""
-    layers = [layer for layer in net if isinstance(layer, nn.Linear)]
-    return [float(np.sqrt(sum((p.grad.double() ** 2).sum().item() for p in layer.parameters()))) for layer in layers]
+    return Step(loss.item() / len(y), [norm.item() for norm in norms], float(saturated.mean()), float(lost.mean()))
 
 
 @tl.no_grad()

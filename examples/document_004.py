@@ -19,6 +19,8 @@ The document's other models are still open.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from sklearn.metrics import accuracy_score, roc_auc_score
 
@@ -112,25 +114,29 @@ def cross_entropy(logits: tl.Tensor, one_hot: tl.Tensor) -> tl.Tensor:
 
 def fit(net: nn.Module, images: Images, epochs: int, lesson: Lesson) -> list[float]:
     """Gradient descent in batches; each epoch takes all images in a random order. Returns the loss of every step."""
-    optimizer = tl.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    step = lesson.compiled(training_step(net, tl.optim.SGD(net.parameters(), lr=LEARNING_RATE)))
     one_hot = F.one_hot(images.labels, len(images.names)).float()
     losses: list[float] = []
     with lesson.progress(epochs * -(-len(one_hot) // BATCH_SIZE), "from scratch") as bar:
         for _ in range(epochs):
             for batch in tl.randperm(len(one_hot)).split(BATCH_SIZE):
-                losses.append(step(net, optimizer, images.pixels[batch], one_hot[batch]))
+                losses.append(step(images.pixels[batch], one_hot[batch]).item())
                 bar.update()
                 bar.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
     return losses
 
 
-def step(net: nn.Module, optimizer: tl.optim.SGD, x: tl.Tensor, one_hot: tl.Tensor) -> float:
-    """One step along the gradient of a batch; returns its loss."""
-    optimizer.zero_grad()
-    loss = cross_entropy(net(x), one_hot)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+def training_step(net: nn.Module, optimizer: tl.optim.SGD) -> Callable[[tl.Tensor, tl.Tensor], tl.Tensor]:
+    """A function that makes one step along the gradient of a batch, and returns its loss."""
+
+    def step(x: tl.Tensor, one_hot: tl.Tensor) -> tl.Tensor:
+        loss = cross_entropy(net(x), one_hot)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    return step
 
 
 @tl.no_grad()

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+import tinygrad_lite as tl
 from examples.files import whole
 
 __all__ = ["Effort", "Expected", "Lesson", "Picture", "Row"]
 
 T = TypeVar("T")
+Step = TypeVar("Step", bound=Callable[..., Any])
 Effort = Literal["quick", "data", "full"]
 
 
@@ -60,6 +62,10 @@ class Row:
         Our result; empty: the model is still open.
     seconds : float
         How long it took.
+    training : dict of str to float
+        How many seconds of them went into training each net; empty: there is nothing to train step by step.
+    compiled : bool
+        Whether these nets were trained by compiled steps.
     note : str
         What the scores do not say, in a sentence.
     """
@@ -71,12 +77,19 @@ class Row:
     expected: Sequence[Expected] = ()
     scores: dict[str, float | int] = field(default_factory=dict)
     seconds: float = 0.0
+    training: dict[str, float] = field(default_factory=dict)
+    compiled: bool = False
     note: str = ""
 
     @property
     def ours(self) -> str:
         """The scores in words; a count stays a count."""
         return ", ".join(f"{name} {self.format(value)}" for name, value in self.scores.items()) or "open"
+
+    @property
+    def took(self) -> str:
+        """The seconds in words; a star says that the nets were compiled."""
+        return f"{self.seconds:.1f}{' *' * self.compiled}" if self.scores else ""
 
     def format(self, value: float | int) -> str:
         """A score as the table shows it."""
@@ -108,6 +121,8 @@ class Lesson:
         Of every random number, set before the experiment begins.
     out : Path
         Where figures are saved.
+    compile : bool
+        Whether nets are trained by compiled steps.
     line : int
         Of the screen, where progress bars are drawn.
     rows : list of Row
@@ -121,30 +136,47 @@ class Lesson:
     effort: Effort
     seed: int
     out: Path
+    compile: bool = False
     line: int = 0
     rows: list[Row] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    _training: dict[str, float] = field(default_factory=dict, init=False, repr=False)
 
     def by_effort(self, *, quick: T, data: T, full: T) -> T:
         """The value for the effort of this run, such as a number of iterations."""
         return {"quick": quick, "data": data, "full": full}[self.effort]
 
+    def compiled(self, step: Step) -> Step:
+        """The step of a training loop as it is to be run: compiled, where that was asked for.
+
+        Raises
+        ------
+        RuntimeError
+            At a call, if the step cannot be compiled: a row of the table must not pass for what it is not.
+        """
+        return tl.compile(step, fullgraph=True) if self.compile else step
+
     @contextmanager
     def measure(self, model: str, reported: str, form: str = ".3f", expected: Sequence[Expected] = ()) -> Iterator[Row]:
         """A row of the table, timed: the block trains the model and fills in ``row.scores``."""
         row = Row(self.document, model, reported, form, expected)
+        self._training = {}
         start = time.perf_counter()
         yield row
         row.seconds = time.perf_counter() - start
+        row.training, self._training = self._training, {}
+        row.compiled = self.compile and bool(row.training)
         self.rows.append(row)
 
     def leave_open(self, model: str, reported: str) -> None:
         """A row for a model of the document that is not rebuilt yet."""
         self.rows.append(Row(self.document, model, reported))
 
-    def progress(self, total: int, what: str) -> tqdm:
-        """A progress bar over ``total`` steps; ``bar.set_postfix(loss=...)`` shows the loss."""
-        return tqdm(
+    @contextmanager
+    def progress(self, total: int, what: str) -> Iterator[tqdm]:
+        """Time a training of ``total`` steps, with a progress bar; ``bar.set_postfix(loss=...)`` shows the loss."""
+        start = time.perf_counter()
+        with tqdm(
             total=total,
             desc=f"{self.document} {what}",
             position=self.line,
@@ -152,7 +184,9 @@ class Lesson:
             unit_scale=True,
             mininterval=0.2,
             dynamic_ncols=True,
-        )
+        ) as bar:
+            yield bar
+        self._training[what] = self._training.get(what, 0.0) + time.perf_counter() - start
 
     def save(self, figure: Figure, name: str, caption: str) -> None:
         """Write a figure as PNG; the caption says what there is to see."""

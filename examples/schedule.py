@@ -38,6 +38,7 @@ class Task:
     data: Path | None
     effort: Effort
     out: Path
+    compile: bool = False
 
 
 def documents() -> list[str]:
@@ -46,7 +47,9 @@ def documents() -> list[str]:
     return sorted(name.removeprefix("document_") for name in names if name.startswith("document_"))
 
 
-def plan(chosen: Sequence[str], seed: int, data: Path | None, effort: Effort, out: Path) -> list[Task]:
+def plan(
+    chosen: Sequence[str], seed: int, data: Path | None, effort: Effort, out: Path, compile: bool = False
+) -> list[Task]:
     """The experiments of the chosen documents; in full those of five seeds, where a document has not its own."""
     tasks = []
     for document in chosen:
@@ -55,7 +58,7 @@ def plan(chosen: Sequence[str], seed: int, data: Path | None, effort: Effort, ou
         for experiment in program.EXPERIMENTS:
             for number in seeds:
                 folder = out if number == seeds[0] else out / f"seed_{number}"
-                tasks.append(Task(document, experiment.__name__, number, data, effort, folder))
+                tasks.append(Task(document, experiment.__name__, number, data, effort, folder, compile))
     return tasks
 
 
@@ -114,7 +117,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 def study(task: Task) -> Lesson:
     """Run one experiment; its results do not depend on what ran before it, or on the number of cores."""
-    lesson = Lesson(task.document, task.data, task.effort, task.seed, task.out, _line)
+    lesson = Lesson(task.document, task.data, task.effort, task.seed, task.out, task.compile, _line)
     tl.manual_seed(task.seed)
     with threadpool_limits(1):
         getattr(_program(task.document), task.experiment)(lesson)

@@ -8,15 +8,19 @@ import pytest
 import tinygrad_lite as tl
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/design.md", "docs/benchmarks.md")]
+PAGES = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "docs/design", "docs/benchmarks", "docs/compile")]
 
 
-def test_the_net_in_ten_lines_learns():
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_net_in_ten_lines_learns_and_its_step_compiles(capsys):
+    ten_lines, compiled = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     names = {}
-    exec(program, names)
+    exec(ten_lines, names)
     untrained = tl.nn.Sequential(tl.nn.Linear(784, 25), tl.nn.ReLU(), tl.nn.Linear(25, 10))
-    assert names["loss"].item() < 0.5 * tl.nn.functional.cross_entropy(untrained(names["x"]), names["y"]).item()
+    eager = names["loss"].item()
+    assert eager < 0.5 * tl.nn.functional.cross_entropy(untrained(names["x"]), names["y"]).item()
+    exec(compiled, names)
+    assert names["loss"].item() < eager
+    assert "d_layer2_weight = np.dot(d_layer2.T, relu1)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

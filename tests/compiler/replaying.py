@@ -29,7 +29,7 @@ def record(step, *args):
 
 
 class Replay:
-    """The program of a recorded step, bound to the step's own tensors.
+    """The program of a recorded step without an optimizer, bound to the step's own tensors.
 
     ``replay(*args)`` runs it in the step's place, and returns copies of the outputs; what the step leaves in
     gradients is found under the tensors' names in ``gradients``.
@@ -43,6 +43,7 @@ class Replay:
             for value, tensor in zip(found.program.inputs, found.tensors, strict=True)
         ]
         self._executable = compile_by(backend, found.program)
+        assert not self._executable.number_sources, "a step with hyperparameters needs tl.compile"
         arrays = [np.empty(value.shape, value.dtype) for _, value in found.program.gradients]
         self.gradients = {name: array for (name, _), array in zip(found.program.gradients, arrays, strict=True)}
 

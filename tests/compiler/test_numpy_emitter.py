@@ -14,7 +14,7 @@ from tinygrad_lite.compiler.capture import capture
 from tinygrad_lite.compiler.naming import identifier
 from tinygrad_lite.compiler.numpy_emitter import compile_program, source
 from tinygrad_lite.compiler.passes import EXACT, NATIVE, run_passes
-from tinygrad_lite.compiler.program import Slot
+from tinygrad_lite.compiler.program import Slot, Value
 from tinygrad_lite.compiler.surroundings import Surroundings
 
 RNG = np.random.default_rng(0)
@@ -328,8 +328,8 @@ def test_a_momentum_update_is_done_in_place():
     assert [line.strip() for line in lines[2:]] == [
         "fc_weight_momentum *= 0.9",
         "fc_weight_momentum += g",
-        "t1 = fc_weight_momentum * lr",
-        "fc_weight -= t1",
+        "step_of_fc_weight = fc_weight_momentum * lr",
+        "fc_weight -= step_of_fc_weight",
     ]
     assert compile_program(m.program).arena_bytes <= 64
 
@@ -655,7 +655,53 @@ def test_a_step_reads_like_backpropagation_by_hand():
         "d_layer2_bias = np.sum(d_layer2, axis=0)",
         "d_layer0_weight = np.dot(d_layer0.T, x)",
         "# ---- update",
-        "layer0_weight -= t",
+        "step_of_layer0_weight = d_layer0_weight * lr",
+        "layer0_weight -= step_of_layer0_weight",
         "return loss, {",
     ]:
         assert line in text
+
+
+def test_a_loss_outside_of_modules_has_a_heading_and_says_what_it_checks():
+    program, _ = captured("004", "SGD")
+    lines = [line.strip() for line in source(run_passes(program, NATIVE)).splitlines()]
+    after = lines[lines.index("# loss") + 1]
+    assert after == "index1 = np.ravel_multi_index((y,), (10,))  # raises where one is out of range"
+    assert lines[lines.index("# cross_entropy") + 1] == "mask1 = y[:, None] == np.arange(10)"
+
+
+def test_a_long_update_has_a_heading_for_each_parameter():
+    program, _ = captured("002", "Adam")
+    program.names = [name.replace("training.net.", "") for name in program.names]
+    lines = [line.strip() for line in source(run_passes(program, NATIVE)).splitlines()]
+    headings = [number for number, line in enumerate(lines) if line.startswith("# Adam")]
+    parameters = ["layer0_weight", "layer0_bias", "layer2_weight", "layer2_bias"]
+    assert [lines[number] for number in headings] == [f"# Adam: {name}" for name in parameters]
+    for number, name in zip([*headings[1:], len(lines)], parameters):
+        assert f"{name} -= step_of_{name}" in lines[:number]
+    short, _ = captured("002", "SGD")
+    assert "    # SGD\n" in source(run_passes(short, NATIVE))
+
+
+def test_views_that_are_results_have_lines_of_their_own():
+    m = Maker()
+    x = m.input(floats(1, 3))
+    made = m.call("exp", x)
+    m.program.gradients = [("b", m.reshape(made, 3))]
+    m.program.outputs = [m.reshape(x, 3)]
+    lines = [line.strip() for line in check(m).splitlines()]
+    assert lines[2:] == [
+        "t1 = np.exp(x0)",
+        "d_b = np.reshape(t1, (3,))",
+        "copy_of_output0 = np.copy(np.reshape(x0, (3,)))",
+        'return copy_of_output0, {"b": d_b}',
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_are_written_with_the_digits_that_they_need(dtype):
+    m = Maker()
+    x = m.input(floats(2, dtype=dtype))
+    number = Value("constant", dtype=dtype, data=np.float64(dtype(0.02)))
+    m.program.outputs = [Value("multiply", (x, number), (2,), dtype, dtypes=(np.dtype(dtype),) * 3, forced=False)]
+    assert "x0 * 0.02\n" in source(m.program)

@@ -1,7 +1,7 @@
 """Programs that Hypothesis draws do the same three times over: eagerly, replayed by NumPy, and as native code.
 
 Each is a step over values of a few shapes: functions, views that share memory, changes in place of intermediate
-results, arguments and state, a loss and its gradient. Two worlds start alike; one runs the step, the other its program.
+results and state, a loss and its gradient. Two worlds start alike; one runs the step, the other its program.
 """
 
 from typing import NamedTuple
@@ -99,7 +99,7 @@ class World:
 def _step(lines, parameter, state):
     def step(x, y):
         parameter.grad = None
-        values = [x, y, parameter, state]
+        values = [x + y.mean(), y * 2, parameter, state]
         for line in lines:
             line.run(values)
         loss = sum(np.sin(value).sum() for value in values) + parameter.sum()
@@ -200,6 +200,6 @@ def test_a_program_does_what_the_step_does(backend, drawn, dtype):
 
 
 @pytest.mark.slow
-@for_any(examples=1000)
-def test_a_thousand_programs_do_what_the_steps_do(backend, drawn, dtype):
+@for_any(examples=400)
+def test_many_programs_do_what_the_steps_do(backend, drawn, dtype):
     check(drawn, dtype, backend)

@@ -516,9 +516,9 @@ def test_a_step_that_cannot_be_replayed_runs_eagerly_with_one_warning(name, back
 
 @pytest.mark.parametrize("name", STEPS)
 def test_fullgraph_raises_instead(name, capsys):
-    make, match, _ = STEPS[name]
+    make, _, _ = STEPS[name]
     twins = Twins(make, fullgraph=True)
-    with pytest.raises(RuntimeError, match="runs eagerly|compile"):
+    with pytest.raises(RuntimeError, match="runs eagerly"):
         for seed in range(8):
             twins.fast(*batch(seed))
 
@@ -545,8 +545,6 @@ def trained_world():
 
 
 def test_an_argument_that_is_changed_in_place(backend):
-    world = world_of()
-
     def step(x):
         x.mul_(2)
         return (x**2).sum()
@@ -575,7 +573,7 @@ def test_an_argument_changed_in_place_counts_as_changed(backend):
             x = tl.ones(3)
             product = (w * x).sum()
             fast(x)
-            with pytest.raises(RuntimeError, match="changed|modified"):
+            with pytest.raises(RuntimeError, match=r"changed|modified"):
                 product.backward()
 
 
@@ -622,7 +620,6 @@ def test_anomalies_are_found_inside_detect_anomaly(backend):
 
 
 def test_the_clock_used_to_compute(backend):
-    world = SimpleNamespace()
     fast = tl.compile(tl.no_grad(lambda x: x * 0 + time.perf_counter()), backend=backend)
     x = tl.zeros(2, dtype=tl.float64)
     with pytest.warns(UserWarning, match="another value"):
@@ -651,8 +648,8 @@ def test_secrets_are_random_numbers_too(backend):
 
     fast = tl.compile(tl.no_grad(step), backend=backend)
     with pytest.warns(UserWarning, match="recording only"):
-        for _ in range(4):
-            assert fast(tl.ones(2)).tolist() == [2, 2]
+        found = [fast(tl.ones(2)).tolist() for _ in range(4)]
+    assert found == [[2, 2]] * 4
 
 
 def test_data_that_the_step_fetches_itself_is_not_replayed(backend):
@@ -670,12 +667,12 @@ def test_data_that_the_step_fetches_itself_is_not_replayed(backend):
 def test_many_kinds_of_calls_run_eagerly_after_a_while():
     fast = tl.compile(tl.no_grad(lambda x, factor: x * factor), backend="numpy")
     with pytest.warns(UserWarning, match="almost every call is of another kind"):
-        for number in range(40):
-            assert fast(tl.ones(2), float(number)).tolist() == [number, number]
+        found = [fast(tl.ones(2), float(number)).tolist() for number in range(40)]
+    assert found == [[number, number] for number in range(40)]
 
 
 def test_the_warning_comes_once_however_many_calls():
     twins = Twins(STEPS["a_branch_on_a_value"][0])
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="runs eagerly") as caught:
         twins.call(30, *batch())
     assert len(caught) == 1

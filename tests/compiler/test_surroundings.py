@@ -124,9 +124,7 @@ def with_a_method_that_is_replaced():
             return x * 2.0
 
     multiplier = Multiplier()
-    return (
-        lambda x: multiplier.run(x)
-    ), lambda value: setattr(Multiplier, "run", lambda self, x: x * value)
+    return (lambda x: multiplier.run(x)), lambda value: setattr(Multiplier, "run", lambda self, x: x * value)
 
 
 def with_a_forward_that_is_replaced():
@@ -216,9 +214,9 @@ def with_tuple_keys():
 
 def with_enum():
     state = SimpleNamespace(kind=Kind.DOUBLE)
-    return (
-        lambda x: x * float(state.kind.value)
-    ), lambda value: setattr(state, "kind", Kind.TRIPLE if value == 3 else Kind.DOUBLE)
+    return (lambda x: x * float(state.kind.value)), lambda value: setattr(
+        state, "kind", Kind.TRIPLE if value == 3 else Kind.DOUBLE
+    )
 
 
 def with_element_of_numpy_array():
@@ -251,18 +249,15 @@ def with_property():
 
 
 READERS = {
-    name: value
-    for name, value in {
-        **{k: v for k, v in globals().items() if k.startswith("with_") and k not in ("with_object_of", "with_items_of")},
-        "SimpleNamespace": with_object_of(lambda: SimpleNamespace(factor=2.0)),
-        "argparse.Namespace": with_object_of(lambda: argparse.Namespace(factor=2.0)),
-        "slots": with_object_of(lambda: Slotted(2.0)),
-        "dataclass with slots": with_object_of(lambda: Data(2.0)),
-        "list": with_items_of(lambda: [1.0, 2.0], 1),
-        "dict": with_items_of(lambda: {"factor": 2.0}, "factor"),
-        "defaultdict": with_items_of(lambda: collections.defaultdict(float, factor=2.0), "factor"),
-        "deque": with_items_of(lambda: collections.deque([2.0]), 0),
-    }.items()
+    **{k: v for k, v in globals().items() if k.startswith("with_") and k not in ("with_object_of", "with_items_of")},
+    "SimpleNamespace": with_object_of(lambda: SimpleNamespace(factor=2.0)),
+    "argparse.Namespace": with_object_of(lambda: argparse.Namespace(factor=2.0)),
+    "slots": with_object_of(lambda: Slotted(2.0)),
+    "dataclass with slots": with_object_of(lambda: Data(2.0)),
+    "list": with_items_of(lambda: [1.0, 2.0], 1),
+    "dict": with_items_of(lambda: {"factor": 2.0}, "factor"),
+    "defaultdict": with_items_of(lambda: collections.defaultdict(float, factor=2.0), "factor"),
+    "deque": with_items_of(lambda: collections.deque([2.0]), 0),
 }
 
 

@@ -30,7 +30,14 @@ from tinygrad_lite.compiler.recording import Recorder, Recording, concrete
 from tinygrad_lite.compiler.surroundings import Surroundings
 from tinygrad_lite.nn.module import Module
 
-__all__ = ["Capture", "capture"]
+__all__ = ["Capture", "GradientOf", "capture"]
+
+
+@dataclass(frozen=True)
+class GradientOf:
+    """Stands for the gradient of a tensor: whatever lies in its ``.grad`` at the time."""
+
+    tensor: Tensor
 
 
 @dataclass
@@ -43,14 +50,12 @@ class Capture:
         What the step returned.
     program : Program
         What it computed.
-    tensors : list of Tensor or ndarray
-        What the program's state inputs stand for.
+    tensors : list of Tensor, GradientOf, ndarray or None
+        What the program's inputs stand for; None for an argument.
     gradients : list of (Tensor, int or None)
         What the step leaves in ``.grad`` of a tensor: the number of the program's gradient, or None for none.
     without_gradient : list of Tensor
         The tensors whose ``.grad`` was None before and is not after: the step may add to what it finds there.
-    accumulated : list of (Tensor, Tensor)
-        The tensors whose ``.grad`` the step reads, and that gradient.
     conditions : dict of str to object
         What was found out about hyperparameters.
     problems : list of str
@@ -66,7 +71,6 @@ class Capture:
     tensors: list[Any]
     gradients: list[tuple[Tensor, int | None]] = field(default_factory=list)
     without_gradient: list[Tensor] = field(default_factory=list)
-    accumulated: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     conditions: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
@@ -112,9 +116,6 @@ class _Capturing:
         self._drop_unused(backward)
         self._note_hooks()
         self._repair_leaks(outputs)
-        used = {id(tensor) for tensor in self.tensors}
-        gradients = [(tensor, before[id(tensor)]) for _, tensor in states]
-        accumulated = [(tensor, g) for tensor, g in gradients if g is not None and id(g) in used]
         self._note_unknown_tensors(result)
         self.around.release(self.tensors)
         self.recorder.problems += [f"{name} draws random numbers: use those of tl" for name in self.around.drawn()]
@@ -125,7 +126,6 @@ class _Capturing:
             self.tensors,
             self.gradients,
             without,
-            accumulated,
             conditions,
             problems,
             unsettled,
@@ -141,6 +141,8 @@ class _Capturing:
                 )
             if isinstance(tensor, Tensor) and tensor._hooks is not None:
                 self.recorder.problems.append(f"{name} has hooks on its gradient")
+            if isinstance(tensor, GradientOf) and tensor.tensor._grad is not None and tensor.tensor._grad._node:
+                self.recorder.problems.append(f"{name} has a graph of its own")
         self.recorder.problems += [
             f"module {name or type(module).__name__} has hooks"
             for name, module in self.around.modules.items()
@@ -150,7 +152,7 @@ class _Capturing:
     def _differentiate(self, outputs: Sequence[Tensor], states: Sequence[tuple[str, Tensor]]) -> Backward | None:
         """Record the backward of what the step returns, if it is to be differentiated later."""
         wanted = [place for place, output in enumerate(outputs) if output._requires_grad and output._node is not None]
-        nodes = _consumers_first([outputs[place]._node for place in wanted])
+        nodes = _consumers_first([node for place in wanted if (node := outputs[place]._node) is not None])
         if not wanted or self.gradients or any(node.saved is None for node in nodes):
             return None
         candidates = {id(recording.array): place for place, recording in enumerate(self.recordings)}
@@ -196,8 +198,10 @@ class _Capturing:
 
     def _input(self, name: str, kind: str, array: Array, tensor: Any) -> Recording:
         known = self.recorder.known(array)
-        if known is not None:
-            return known
+        if known is not None and tensor is array:
+            return known  # the NumPy array of a tensor in reach
+        if known is not None:  # of another tensor, which may have another array at the next call
+            array = array.view()
         recording = self.recorder.input(array, len(self.tensors))
         self.program.inputs.append(recording.value)
         self.program.names.append(name)
@@ -240,21 +244,30 @@ class _Capturing:
     def _substitute_all(self, undo: ExitStack) -> list[tuple[str, Tensor]]:
         """Put recordings behind all tensors in reach, and behind their gradients."""
         states = [(name, found) for name, found in self.around.tensors.items() if isinstance(found, Tensor)]
-        gradients = [(f"{name}.grad", tensor._grad) for name, tensor in states if tensor._grad is not None]
         known = {id(tensor) for _, tensor in states}
         versions: dict[int, Any] = {}
-        for name, tensor in [*states, *((name, g) for name, g in gradients if id(g) not in known)]:
+        for name, tensor in states:
             self._substitute(name, tensor, versions, undo)
+        for name, tensor in states:
+            if tensor._grad is not None and id(tensor._grad) not in known:
+                self._substitute(f"{name}.grad", tensor._grad, versions, undo, stands_for=GradientOf(tensor))
+                known.add(id(tensor._grad))
         for name, found in self.around.tensors.items():
             if isinstance(found, np.ndarray):
                 self._input(name, "state", found, found)
         return states
 
     def _substitute(
-        self, name: str, tensor: Tensor, versions: dict[int, Any], undo: ExitStack, kind: str = "state"
+        self,
+        name: str,
+        tensor: Tensor,
+        versions: dict[int, Any],
+        undo: ExitStack,
+        kind: str = "state",
+        stands_for: GradientOf | None = None,
     ) -> None:
         array, version = tensor._array, tensor._version
-        recording = self._input(name, kind, array, tensor if kind == "state" else None)
+        recording = self._input(name, kind, array, (stands_for or tensor) if kind == "state" else None)
         temporary = versions.setdefault(id(version), [0, None])  # recorded arrays have no checksums
         tensor._array, tensor._version = recording, temporary  # type: ignore[assignment]
 
@@ -329,8 +342,8 @@ class _Capturing:
     def _note_gradients(self, states: Sequence[tuple[str, Tensor]], before: dict[int, Tensor | None]) -> None:
         """What the step put into ``.grad``, in tensors of its own."""
         for name, tensor in states:
-            gradient = tensor._grad
-            if gradient is before[id(tensor)]:
+            gradient, previous = tensor._grad, before[id(tensor)]
+            if gradient is previous or _share_an_array(gradient, previous):
                 continue
             if gradient is None:
                 self.gradients.append((tensor, None))
@@ -427,6 +440,11 @@ def _argument_names(step: Callable[..., Any], args: Sequence[Any], kwargs: dict[
     tops = [*zip(parameters, args, strict=False), *kwargs.items()]
     counted = ((name, leaves(top)) for name, top in tops)
     return [name if len(found) == 1 else f"{name}{i}" for name, found in counted for i in range(len(found))]
+
+
+def _share_an_array(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two gradients are one, as ``zero_grad(set_to_none=False)`` leaves it."""
+    return one is not None and other is not None and one._node is None and one._array is other._array
 
 
 def _add_changes(argument: Tensor, stand_in: Tensor) -> None:

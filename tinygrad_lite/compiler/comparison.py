@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lite.autograd.tensor import Tensor
 from tinygrad_lite.autograd.tree import leaves, same_structure
-from tinygrad_lite.compiler.capture import Capture
+from tinygrad_lite.compiler.capture import Capture, GradientOf
 from tinygrad_lite.compiler.program import Value
 from tinygrad_lite.compiler.surroundings import PLAIN, Surroundings
 
@@ -24,7 +24,8 @@ def circumstances(capture: Capture, around: Surroundings) -> Hashable:
     """
     places = tuple((condition.name, _identity(condition.expected)) for condition in around.conditions)
     answers = tuple((expression, repr(answer)) for expression, answer in capture.conditions.items())
-    return places, answers, tuple(id(tensor) for tensor, _ in capture.accumulated), tuple(capture.program.kinds)
+    without = frozenset(id(tensor) for tensor in capture.without_gradient)
+    return places, answers, without, _tensors(capture), tuple(capture.program.kinds)
 
 
 def _identity(thing: Any) -> Hashable:
@@ -44,7 +45,7 @@ def first_difference(one: Capture, other: Capture) -> str:
             return f"{difference} at every call, in {second.origin.line}"
     same = (
         len(a.values()) == len(b.values())
-        and [id(tensor) for tensor in one.tensors] == [id(tensor) for tensor in other.tensors]
+        and _tensors(one) == _tensors(other)
         and [place for place, _ in a.writes] == [place for place, _ in b.writes]
         and [name for name, _ in a.gradients] == [name for name, _ in b.gradients]
         and one.conditions == other.conditions
@@ -52,6 +53,11 @@ def first_difference(one: Capture, other: Capture) -> str:
     if not same:
         return "two calls in a row do not compute the same things"
     return "" if _same_results(one.result, other.result) else "the step returns another Python value at every call"
+
+
+def _tensors(capture: Capture) -> tuple[Hashable, ...]:
+    """What the inputs stand for."""
+    return tuple(("grad", id(t.tensor)) if isinstance(t, GradientOf) else id(t) for t in capture.tensors)
 
 
 def _difference(first: Value, second: Value) -> str:

@@ -20,7 +20,7 @@ from tinygrad_lite.compiler.differentiation import Replay
 from tinygrad_lite.compiler.entry import MISS, REFUSED, Entry
 from tinygrad_lite.compiler.explanation import explanation
 from tinygrad_lite.compiler.surroundings import Surroundings
-from tinygrad_lite.compiler.verification import Mismatch, verify
+from tinygrad_lite.compiler.verification import MismatchError, verify
 from tinygrad_lite.nn.module import Module
 
 __all__ = ["Compiled"]
@@ -36,7 +36,7 @@ class Pending:
 
     changing: int = 0  # recordings that changed what they read
     recordings: dict[Hashable, tuple[int, Capture]] = field(default_factory=dict)  # of others: how many, and the last
-    entry: Entry | None = None  # compiled, but not held against an eager step yet
+    entries: list[Entry] = field(default_factory=list)  # compiled, but not held against an eager step yet
 
 
 class Compiled:
@@ -126,8 +126,9 @@ class Compiled:
         pending = self._pending.setdefault(key, Pending())
         while len(self._pending) > MOST_PROGRAMS:
             del self._pending[next(iter(self._pending))]
-        if pending.entry is not None and pending.entry.fits(*args, **kwargs):
-            return self._verify(key, pending, args, kwargs)
+        for entry in pending.entries:
+            if entry.fits(*args, **kwargs):
+                return self._verify(key, entry, args, kwargs)
         return self._record(pending, args, kwargs)
 
     def _by_known_entry(self, key: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -146,7 +147,7 @@ class Compiled:
 
     def _record(self, pending: Pending, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run eagerly and record; compile what two runs in a row agree on."""
-        around = Surroundings(self._function)
+        around = Surroundings(self._function, leaves((tuple(args), kwargs)))
         found = capture(self._function, args, kwargs, around)
         self._fruitless += 1
         pending.changing += bool(found.unsettled)
@@ -158,7 +159,7 @@ class Compiled:
         else:
             reason, agreed = _compared(pending, found, around)
         if agreed:
-            pending.entry = self._compile(found, around, args, kwargs)
+            pending.entries.append(self._compile(found, around, args, kwargs))
         elif not reason and self._fruitless > MOST_FRUITLESS:
             reason = "almost every call is of another kind: other shapes, or other Python numbers; pass tensors"
         if reason:
@@ -178,14 +179,12 @@ class Compiled:
             return "forward"
         return self.name if self.name.isidentifier() else "step"  # of a lambda
 
-    def _verify(self, key: Any, pending: Pending, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    def _verify(self, key: Any, entry: Entry, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run eagerly and by the program, and let the program take over if they agree."""
-        entry = pending.entry
-        assert entry is not None
-        del self._pending[key]
+        self._pending[key].entries.remove(entry)
         try:
             result, compared = verify(entry, self._function, args, kwargs)
-        except Mismatch as difference:
+        except MismatchError as difference:
             self._eager = str(difference)
             self.latest = _nothing
             raise

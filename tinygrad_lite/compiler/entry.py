@@ -17,7 +17,7 @@ from tinygrad_lite.autograd.graph import Node, Primitive
 from tinygrad_lite.autograd.modes import thread
 from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves, rebuild
-from tinygrad_lite.compiler.capture import Capture
+from tinygrad_lite.compiler.capture import Capture, GradientOf
 from tinygrad_lite.compiler.differentiation import Replay, Replayed
 from tinygrad_lite.compiler.surroundings import ATTRIBUTE, LENGTH, PLAIN, Condition, Surroundings
 
@@ -81,6 +81,7 @@ class Entry:
             "rebind": executable.rebind,
             "update_numbers": self.update_numbers,
             "renew": self.renew,
+            "touches": self.touches,
             "replay": replay,
             "freed": _freed_node(),
         }
@@ -98,25 +99,31 @@ class Entry:
     def bind(self) -> None:
         """Let the executable work on the arrays that the tensors have now."""
         program = self.capture.program
+        found = [_array(tensor) for tensor in self.capture.tensors]
         self.arrays = [
-            np.empty(value.shape, value.dtype) if tensor is None else _array(tensor)
-            for value, tensor in zip(program.inputs, self.capture.tensors, strict=True)
+            np.empty(value.shape, value.dtype) if array is None else array
+            for value, array in zip(program.inputs, found, strict=True)
         ]
         self.executable.bind(self.arrays, [gradient._array for gradient in self.gradients])
         for place, (array, tensor) in enumerate(zip(self.arrays, self.capture.tensors, strict=True)):
             self.names[f"array{place}"] = array
-            self.names[f"version{place}"] = tensor._version if isinstance(tensor, Tensor) else [0, None]
+            self.names[f"version{place}"] = _version(tensor)
         self.names["run"] = self.executable.run
+        self.names["changed"] = {id(self.arrays[place]) for place, _ in program.writes}
         self.names |= {f"copy{place}": copy for place, copy in self.executable.copies.items()}
         for number in range(len(self.gradients)):
             self._name_gradient(number)
+
+    def touches(self, array: Any) -> bool:
+        """Whether the program changes memory of this array."""
+        return any(np.may_share_memory(array, self.arrays[place]) for place, _ in self.capture.program.writes)
 
     def follow(self) -> bool:
         """Bind again if tensors have other arrays of the same shape and dtype; whether that was so."""
         found = [(old, _array(t)) for old, t in zip(self.arrays, self.capture.tensors, strict=True) if t is not None]
         if all(old is new for old, new in found):
             return False
-        if any(old.shape != new.shape or old.dtype != new.dtype for old, new in found):
+        if any(new is None or old.shape != new.shape or old.dtype != new.dtype for old, new in found):
             return False
         try:
             self.bind()
@@ -168,7 +175,17 @@ class Entry:
 
 
 def _array(tensor: Any) -> Any:
+    """The array that an input stands for; None for an argument, or a gradient that is not there."""
+    if isinstance(tensor, GradientOf):
+        tensor = tensor.tensor._grad
     return tensor._array if isinstance(tensor, Tensor) else tensor
+
+
+def _version(tensor: Any) -> Any:
+    """What counts the changes of an input; of an array that has no such thing, a count for nothing."""
+    if isinstance(tensor, GradientOf):
+        tensor = tensor.tensor._grad
+    return tensor._version if isinstance(tensor, Tensor) else [0, None]
 
 
 def _freed_node() -> Node:
@@ -232,6 +249,9 @@ def _run(entry: Entry, arguments: _Arguments) -> Iterator[str]:
         yield f"if {held} or gradient{number}._array is not memory{number}: renew({number})"
     for place in arguments.spelled:
         if place in entry.executable.copies:
+            if entry.capture.program.writes:  # an argument that sees what the program writes is no copy
+                suspect = f"(array_of{place}.base is not None or id(array_of{place}) in changed)"
+                yield f"if {suspect} and touches(array_of{place}): return MISS"
             yield f"copy{place}[...] = array_of{place}"
         else:
             yield f"try: rebind({place}, array_of{place})"
@@ -319,10 +339,10 @@ def _states(writer: _Writer, entry: Entry) -> Iterator[str]:
             name = writer.name(tensor)
             yield f"{name}._array is array{place} and {name}._requires_grad is {tensor._requires_grad}"
             yield f"{name}._hooks is None"
+        elif isinstance(tensor, GradientOf):
+            yield f"{writer.name(tensor.tensor)}._grad._array is array{place}"
     for tensor in entry.capture.without_gradient:
         yield f"{writer.name(tensor)}._grad is None"
-    for tensor, gradient in entry.capture.accumulated:
-        yield f"{writer.name(tensor)}._grad is {writer.name(gradient)}"
 
 
 def _result(writer: _Writer, entry: Entry, arguments: dict[int, str]) -> Iterator[str]:

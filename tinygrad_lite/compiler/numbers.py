@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, Self
+
+import numpy as np
 
 __all__ = ["Number"]
 
@@ -14,7 +17,7 @@ Conditions = dict[str, Any]
 class Number(float):
     """A float of the program that is read anew at every call: a learning rate, or what is computed from it.
 
-    Arithmetic gives Numbers. Whatever turns one into something else (a comparison, ``if``, ``float()``, ``math``) is a
+    Arithmetic gives Numbers. Whatever turns one into something else (a comparison, ``if``, ``float()``, rounding) is a
     condition of the program: it holds only while that comes out the same.
 
     Attributes
@@ -67,7 +70,9 @@ class Number(float):
 
 
 def _source(x: Any) -> str:
-    return x.source if isinstance(x, Number) else repr(x)
+    if isinstance(x, Number):
+        return x.source
+    return repr(x) if math.isfinite(x) else f"float({str(x)!r})"
 
 
 def _pinned(x: Any) -> Any:
@@ -76,9 +81,11 @@ def _pinned(x: Any) -> Any:
 
 def _arithmetic(compute: Callable[[Any, Any], Any], sign: str, *, swapped: bool) -> Callable[[Number, Any], Any]:
     def method(self: Number, other: Any) -> Any:
-        if not isinstance(other, (int, float)):
-            return NotImplemented
         x, y = (other, self) if swapped else (self, other)
+        if isinstance(other, complex) and not isinstance(other, np.generic):
+            return compute(other, float(self)) if swapped else compute(float(self), other)
+        if not isinstance(other, (int, float)) or isinstance(other, np.generic):
+            return NotImplemented  # NumPy's numbers have dtypes, so do their results
         return Number.named(compute(_pinned(x), _pinned(y)), f"({_source(x)} {sign} {_source(y)})", self.conditions)
 
     return method
@@ -103,3 +110,14 @@ for _name, _sign in {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": 
 for _name, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
     setattr(Number, f"__{_name}__", _comparison(getattr(operator, _name), _sign))
 setattr(Number, "__neg__", _unary(operator.neg, "-"))  # noqa: B010 - as the others, which mypy knows nothing of
+Number.__pos__ = _unary(operator.pos, "+")  # type: ignore[method-assign, assignment]
+
+
+def _of_the_float(name: str) -> Callable[..., Any]:
+    return lambda self, *args: getattr(float(self), name)(*args)
+
+
+for _name in ("abs", "floordiv", "rfloordiv", "divmod", "rdivmod", "round", "trunc", "floor", "ceil", "format", "repr"):
+    setattr(Number, f"__{_name}__", _of_the_float(f"__{_name}__"))
+for _name in ("is_integer", "as_integer_ratio", "hex", "conjugate"):
+    setattr(Number, _name, _of_the_float(_name))

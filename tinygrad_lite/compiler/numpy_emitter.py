@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +13,16 @@ import numpy as np
 
 from tinygrad_lite.compiler.naming import identifier, names_of
 from tinygrad_lite.compiler.notation import Call, literal, written
-from tinygrad_lite.compiler.program import Origin, Program, Value
+from tinygrad_lite.compiler.program import SOURCES, Origin, Program, Value, in_order
 from tinygrad_lite.compiler.replay import Executable, compile_program
 from tinygrad_lite.compiler.storage import Storage, plan
 
 __all__ = ["Executable", "compile_program", "source"]
 
 LONGEST_LINE = 100
+
+SHORT_UPDATE = 4
+"""Calls that update a tensor, up to which that needs no heading of its own."""
 
 LARGEST_WRITTEN = 16
 """Elements of a constant that is written out; larger ones are parameters."""
@@ -54,8 +58,8 @@ def source(program: Program, name: str = "step") -> str:
     >>> print(source(Program([x, w], ["x", "fc.weight"], ["argument", "state"], writes=[(1, moved)])))
     def step(x, fc_weight, *, lr):
         # ---- forward
-        t1 = x * lr
-        fc_weight -= t1
+        step_of_fc_weight = x * lr
+        fc_weight -= step_of_fc_weight
     """
     return _Writer(program).text(name)
 
@@ -69,6 +73,8 @@ class _Writer:
         The keyword-only parameters met so far, in order.
     results : set of Value
         What the function returns.
+    tensors : dict of Value to str
+        Of a long update: the tensor that each of its calls is for.
     named_bitcasts : bool
         Whether bitcasts have lines of their own; not where they look at the old content of an input.
     """
@@ -83,6 +89,7 @@ class _Writer:
         states = {value: program.inputs[place] for value, place in self.storage.states.items()}
         self.names = names_of(program, reserved, states)
         self.results = {*program.outputs, *(value for _, value in program.gradients)}
+        self.tensors = _updates(program, self.names)
         self.generators = [v.params["generator"] for v in self.storage.values if v.op == "draw"]
 
     def text(self, name: str) -> str:
@@ -107,8 +114,11 @@ class _Writer:
         for value in self.storage.values:
             if value.op in {"input", "constant", "number"} or self._is_inlined(value):
                 continue
-            lines += _headings(section, value.origin, self._has_loss())
-            section = value.origin
+            origin = value.origin
+            if value in self.tensors:
+                origin = origin._replace(operation=f"{origin.operation}: {self.tensors[value]}")
+            lines += _headings(section, origin, self._has_loss())
+            section = origin
             lines += self._lines(value)
         return lines
 
@@ -184,7 +194,8 @@ class _Writer:
     def value(self, x: Value) -> str:
         """The name of a value, or an expression that needs no parentheses."""
         if x.is_literal:
-            text = literal(x.params["data"])
+            rounds = isinstance(x.params["data"], float) and x.dtype.kind == "f"
+            text = _shortest(np.asarray(x.params["data"], x.dtype)) if rounds else literal(x.params["data"])
             return f"({text})" if text.startswith("-") else text
         if x.op == "number":
             expression = self.numbers[x]
@@ -240,6 +251,18 @@ def _headings(before: Origin | None, now: Origin, has_loss: bool) -> list[str]:
         now.operation,
     )
     return [*lines, f"# {title}"] if title and changed else lines
+
+
+def _updates(program: Program, names: dict[Value, str]) -> dict[Value, str]:
+    """For each call of an update, the tensor that it is for; nothing if few calls make an update."""
+    tensors: dict[Value, str] = {}
+    for place, value in sorted(program.writes, key=lambda write: write[1].position):
+        reached = [x for x in in_order([value]) if x.origin.phase == "update" and x.op not in SOURCES]
+        parts = {names[program.inputs[i]] for i, x in program.writes if x in reached}  # as an average for its parameter
+        for x in reached:
+            if tensors.get(x) is None or tensors[x] in parts:
+                tensors[x] = names[program.inputs[place]]
+    return tensors if any(count > SHORT_UPDATE for count in Counter(tensors.values()).values()) else {}
 
 
 def _wrapped(parameters: Sequence[str]) -> str:

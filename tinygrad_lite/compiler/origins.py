@@ -45,4 +45,5 @@ def users_frame(frame: Any) -> Any:
 
 
 def place_of(frame: Any) -> str:
+    """The line that a frame is at: ``file:line``."""
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,498 +1,207 @@
-"""Arrays that compute along and write down every NumPy call that they meet."""
+"""How NumPy's functions are recorded: under the names of the program, as views where they give views."""
 
 from __future__ import annotations
 
-import linecache
-import operator
-import sys
-import threading
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tinygrad_lite.compiler.layouts import cast_stand_in
 from tinygrad_lite.compiler.numbers import Number
-from tinygrad_lite.compiler.origins import origin_of, place_of, users_frame
-from tinygrad_lite.compiler.program import Slot, Value
+from tinygrad_lite.compiler.recorder import FUNCTIONS, Recorder, Recording, Storage, call, concrete, leaves_of
 
-__all__ = ["Recorder", "Recording"]
+__all__ = ["Recorder", "Recording", "concrete"]
 
-Array = NDArray[Any]
-
-ABOUT_SHAPES = {np.shape, np.ndim, np.size, np.may_share_memory, np.shares_memory, np.result_type, np.iscomplexobj}
-"""Functions whose answer does not depend on the elements."""
-
-SHAPED_BY_VALUES = {np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.compress, np.extract, np.trim_zeros}
+SHAPED_BY_VALUES = {
+    *(np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros, np.bincount),
+    *(np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
+    *(np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d, np.arange),
+}
 """Functions whose result has a shape that depends on the elements."""
 
-INTEGER_DIVISIONS = {"floor_divide", "remainder", "fmod"}
+SHAPED_BY_OPTIONS = {np.repeat, np.tile, np.delete, np.insert, np.resize, np.pad, np.linspace, np.histogram}
+"""Functions whose result has a shape that depends on the elements of what follows the first argument."""
 
 
-class Recorder:
-    """What one run of a step came to: its values so far, and what keeps it from being replayed.
-
-    Attributes
-    ----------
-    problems : list of str
-        Why the step cannot be replayed: the reason and the line. The run itself goes on, and its results are right.
-    checks : list of Value
-        The calls that raise for some values.
-    foreign : list of ndarray
-        The arrays that became constants.
-    """
-
-    def __init__(self) -> None:
-        self.problems: list[str] = []
-        self.checks: list[Value] = []
-        self.foreign: list[Array] = []
-        self.position = 0
-        self._thread = threading.get_ident()
-        self._open = True
-        self._known: dict[int, Recording] = {}
-        self._made: list[weakref.ref[Recording]] = []
-
-    @property
-    def active(self) -> bool:
-        """Whether calls are still written down: until the step is over, in the thread that runs it."""
-        return self._open and threading.get_ident() == self._thread
-
-    def close(self) -> None:
-        """The step is over: from here on recordings compute and record nothing."""
-        self._open = False
-        self._known.clear()
-
-    def input(self, array: Array, place: int) -> Recording:
-        """A recording that stands for an array from outside."""
-        value = Value("input", (), array.shape, array.dtype, array.strides, place=place)
-        recording = self._known[id(array)] = Recording(self, array, Storage(value))
-        return recording
-
-    def known(self, array: Array) -> Recording | None:
-        """The recording that stands for this very array, if there is one."""
-        return self._known.get(id(array))
-
-    def made(self, recording: Recording) -> None:
-        """Note a new recording."""
-        self._made.append(weakref.ref(recording))
-
-    def alive(self) -> list[Recording]:
-        """The recordings that someone still holds."""
-        return [recording for reference in self._made if (recording := reference()) is not None]
-
-    def constant(self, array: Any) -> Recording:
-        """A recording of an array that the step makes anew at every call, with the same content."""
-        if isinstance(array, Recording):
-            return array
-        return Recording(self, array, Storage(self.value("constant", (), array, data=array.copy())))
-
-    def source(self, generator: Any) -> Any:
-        """What draws random numbers in the place of ``generator.numpy``, which may be another one at the next call."""
-        return _Source(self, generator)
-
-    def draw(self, generator: Any, method: str, args: Any, kwargs: Any) -> Recording:
-        """Random numbers of a method of :class:`numpy.random.Generator`."""
-        array = np.asarray(getattr(generator.numpy, method)(*args, **kwargs))
-        value = self.value("draw", (), array, generator=generator, method=method, args=args, kwargs=kwargs)
-        return Recording(self, array, Storage(value))
-
-    def problem(self, reason: str) -> None:
-        """Note why the step cannot be replayed, with the line of the user's code."""
-        if self.active:
-            frame = users_frame(sys._getframe(1))
-            code = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-            self.problems.append(f"{reason}, in {place_of(frame)}: {code}")
-
-    def value(self, op: str, inputs: Sequence[Value], result: Array, **params: Any) -> Value:
-        """A new value with the shape, dtype and layout of the array that the call gave."""
-        self.position += 1
-        origin = origin_of(sys._getframe(1))
-        return Value(op, inputs, result.shape, result.dtype, result.strides, origin, self.position, **params)
-
-    def operand(self, x: Any, dtype: Any) -> Value:
-        """What stands for an operand of a call that computes in ``dtype``."""
-        if isinstance(x, Recording):
-            return x.value
-        if isinstance(x, Number):
-            return self.value("number", (), np.empty((), np.float64), source=x.source)
-        if isinstance(x, (bool, int, float)):
-            return self.value("constant", (), np.empty((), dtype), data=x)
-        array = np.asarray(x)
-        known = self._known.get(id(array))
-        if known is not None:
-            return known.value
-        self.foreign.append(array)
-        return self.value("constant", (), array, data=array.copy())
+def _reshape(recorder: Recorder, function: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(x, Recording):
+        return _as_it_is(recorder, function, x, *args, **kwargs)
+    array = function(x.array, *args, **kwargs)
+    order = kwargs.get("order") or next((arg for arg in args if isinstance(arg, str)), "C")
+    if order == "F":
+        return np.transpose(np.reshape(np.transpose(x), array.shape[::-1]))
+    if order != "C":
+        return call(recorder, function, (x, *args), kwargs, array)
+    return x.looked_at("reshape", {"shape": array.shape}, array)
 
 
-class _Source:
-    """Writes down every draw."""
-
-    def __init__(self, recorder: Recorder, generator: Any) -> None:
-        self._recorder, self._generator = recorder, generator
-
-    def __getattr__(self, method: str) -> Callable[..., Recording]:
-        return lambda *args, **kwargs: self._recorder.draw(self._generator, method, args, kwargs)
+def _at_least(recorder: Recorder, function: Any, *xs: Any) -> Any:
+    if len(xs) > 1:
+        return tuple(function(x) for x in xs)
+    return _reshape(recorder, function, *xs)
 
 
-class Storage:
-    """A piece of memory: the value that it holds now."""
-
-    def __init__(self, value: Value) -> None:
-        self.value = value
-
-
-View = tuple[str, dict[str, Any]]
+def _transpose(recorder: Recorder, function: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(x, Recording):
+        return _as_it_is(recorder, function, x, *args, **kwargs)
+    array = function(x.array, *args, **kwargs)
+    numbered = np.lib.stride_tricks.as_strided(np.empty((), np.int8), (1,) * x.ndim, range(x.ndim))
+    return x.looked_at("transpose", {"axes": function(numbered, *args, **kwargs).strides}, array)
 
 
-class Recording(np.lib.mixins.NDArrayOperatorsMixin):
-    """Stands for an array while a step is recorded.
+def _flip(recorder: Recorder, function: Any, x: Any, axis: Any = None) -> Any:
+    if not isinstance(x, Recording):
+        return _as_it_is(recorder, function, x, axis)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    flipped = {a % x.ndim for a in axes}
+    function(x.array, axis)  # raises for a wrong axis
+    return x[tuple(slice(None, None, -1 if a in flipped else None) for a in range(x.ndim))]
 
-    Whatever looks at the elements themselves gets them, and is noted as a problem: what Python computes from
-    them would not be in the program.
 
-    Attributes
-    ----------
-    array : ndarray
-        The elements: recording a step is running it.
-    value : Value
-        What stands for it in the program; views see what was written to their memory since.
-    """
+def _as_it_is(recorder: Recorder, function: Any, *args: Any, **kwargs: Any) -> Any:
+    return call(recorder, function, args, kwargs, function(*concrete(args), **concrete(kwargs)))
 
-    def __init__(self, recorder: Recorder, array: Array, storage: Storage, path: tuple[View, ...] = ()) -> None:
-        self.recorder, self.array, self.storage, self.path = recorder, array, storage, path
-        recorder.made(self)
 
-    @property
-    def value(self) -> Value:
-        value = self.storage.value
-        for op, params in self.path:
-            value = _view(self.recorder, value, op, params)
-        return value
+def _broadcast_to(recorder: Recorder, function: Any, x: Any, shape: Any, subok: bool = False) -> Any:  # noqa: ARG001 - as NumPy has it
+    if not isinstance(x, Recording):
+        return _as_it_is(recorder, function, x, shape)
+    array = np.broadcast_to(x.array, shape)
+    return x.looked_at("broadcast_to", {"shape": array.shape}, array)
 
-    def write(self, value: Value, result: Array) -> None:
-        """Note that the memory holds this value now; ``result`` has its layout."""
-        if value.dtype != self.array.dtype or value.is_literal:
-            value = self.recorder.value("cast", (value,), np.empty(value.shape, self.array.dtype))
-        if value.shape != self.array.shape:
-            value = _view(self.recorder, value, "broadcast_to", {"shape": self.array.shape})
-        self.storage.value = self._around(value, self.path)
 
-    def _around(self, value: Value, path: tuple[View, ...]) -> Value:
-        """The value of the whole memory after a write to the view at the end of ``path``."""
-        if not path:
-            return value
-        whole = self.storage.value
-        for op, params in path[:-1]:
-            whole = _view(self.recorder, whole, op, params)
-        op, params = path[-1]
-        if op == "slice":
-            changed = self.recorder.value(
-                "setitem", (whole, value), np.empty(whole.shape, whole.dtype), key=params["key"]
-            )
-        elif op == "transpose":
-            changed = _view(self.recorder, value, op, {"axes": tuple(np.argsort(params["axes"]).tolist())})
-        elif op == "reshape":
-            changed = _view(self.recorder, value, op, {"shape": whole.shape})
-        elif op == "bitcast":
-            changed = _view(self.recorder, value, op, {"dtype": whole.dtype})
-        else:
-            raise AssertionError(f"a write to the result of {op}, which NumPy does not allow")
-        return self._around(changed, path[:-1])
+def _copy(recorder: Recorder, function: Any, x: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    """``copy``, ``array`` and ``ascontiguousarray``; of anything else than an array, or with rare options, as it is."""
+    if not isinstance(x, Recording):
+        return _made_of(recorder, function, x, dtype, kwargs)
+    if kwargs.keys() - {"order"}:
+        return _as_it_is(recorder, function, x, dtype, **kwargs)
+    if function is np.ascontiguousarray:
+        if x.ndim == 0:
+            x = np.reshape(x, (1,))
+        if x.flags.c_contiguous and dtype in (None, x.dtype):
+            return x
+        kwargs = {"order": "C"}
+    array = np.array(x.array, dtype, **kwargs)
+    layout = kwargs.get("order", "K")
+    if array.dtype != x.dtype:
+        cast = np.asarray(x.array, array.dtype)
+        value = recorder.value("cast", (x.value,), cast)
+        if cast.strides != array.strides:
+            value = recorder.value("copy", (value,), array, layout=layout)
+    else:
+        value = recorder.value("copy", (x.value,), array, layout=layout)
+    return Recording(recorder, array, Storage(value))
 
-    # ---- what NumPy calls
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
-        function = ufunc if method == "__call__" else getattr(ufunc, method)
-        recorder = self._recorder_of(inputs, out)
-        target = None if out is None else out[0]
-        raw = {**concrete(kwargs), **({} if target is None else {"out": concrete(target)})}
-        result = function(*concrete(inputs), **raw)
-        if recorder is None:
-            return result
-        if method == "at":
-            return _add_at(recorder, ufunc, inputs)
-        if isinstance(result, tuple) or method not in ("__call__", "reduce") or "where" in kwargs:
-            if target is not None:
-                recorder.problem(f"np.{ufunc.__name__}.{method} with out= or where=")
-            return _call(recorder, function, inputs, kwargs, result)
-        array = np.asarray(result)
-        if method == "reduce":
-            value = _reduction(recorder, ufunc, inputs[0], kwargs, array)
-        else:
-            value = _elementwise(recorder, ufunc, inputs, kwargs, array)
-        if value.dtype != array.dtype:  # as out= has it
-            value = recorder.value("cast", (value,), array)
-        if isinstance(target, Recording):
-            target.write(value, array)
-            return target
-        return Recording(recorder, array, Storage(value))
+def _cast(recorder: Recorder, function: Any, x: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    if not isinstance(x, Recording) or kwargs:
+        return _made_of(recorder, function, x, dtype, kwargs)
+    if dtype is None or x.dtype == dtype:
+        return x
+    array = np.asarray(x.array, dtype)
+    return Recording(recorder, array, Storage(recorder.value("cast", (x.value,), array)))
 
-    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        recorder = self._recorder_of(args, kwargs)
-        if function in ABOUT_SHAPES or recorder is None:
-            return function(*concrete(args), **concrete(kwargs))
-        if function is np.copyto:
-            return _copyto(recorder, *args, **kwargs)
-        record = FUNCTIONS.get(function)
-        if record is not None:
-            return record(recorder, function, *args, **kwargs)
-        if function in SHAPED_BY_VALUES or (function is np.where and len(args) == 1):
-            recorder.problem(f"the shape of np.{function.__name__} depends on the elements")
-        return _call(recorder, function, args, kwargs, function(*concrete(args), **concrete(kwargs)))
 
-    def _recorder_of(self, *trees: Any) -> Recorder | None:
-        """The recorder that is at work, if any: of two that meet, the recording of a closed one is a constant."""
-        found = [self, *(leaf for leaf in leaves_of(trees) if isinstance(leaf, Recording))]
-        return next((recording.recorder for recording in found if recording.recorder.active), None)
+def _made_of(recorder: Recorder, function: Any, x: Any, dtype: Any, kwargs: dict[str, Any]) -> Any:
+    """An array made of a list: new at each call, and of the same elements if there is no recording among them."""
+    if any(isinstance(leaf, (Recording, Number)) for leaf in leaves_of((x, kwargs))):
+        return _as_it_is(recorder, function, x, **({} if dtype is None else {"dtype": dtype}), **kwargs)
+    return recorder.constant(function(x, dtype, **kwargs))
 
-    def __getitem__(self, key: Any) -> Any:
-        array = self.array[concrete(key)]
-        if not self.recorder.active:
-            return array
+
+def _named(op: str, count: int) -> Callable[..., Any]:
+    """A function of so many arrays, under its own name."""
+
+    def record(recorder: Recorder, function: Any, *args: Any, **kwargs: Any) -> Any:
+        array = function(*concrete(args), **concrete(kwargs))
+        if len(args) != count or kwargs:
+            return call(recorder, function, args, kwargs, array)
         array = np.asarray(array)
-        template, arrays = _key(key, first_slot=1)
-        if not arrays:
-            template = template if Ellipsis in template else (*template, Ellipsis)
-            return self._as_view("slice", {"key": template}, np.asarray(self.array[template]))
-        if any(np.asarray(concrete(part)).dtype == np.bool_ for part in arrays):
-            self.recorder.problem("the shape of x[mask] depends on the elements: np.where(mask, x, 0) keeps the shape")
-        inputs = [self.value, *(self.recorder.operand(part, np.int64) for part in arrays)]
-        return Recording(self.recorder, array, Storage(self.recorder.value("getitem", inputs, array, key=template)))
+        operands = [recorder.operand(x, array.dtype) for x in args]
+        return Recording(recorder, array, Storage(recorder.value(op, operands, array)))
 
-    def __setitem__(self, key: Any, item: Any) -> None:
-        self.array[concrete(key)] = concrete(item)
-        if self.recorder.active:
-            template, arrays = _key(key, first_slot=2)
-            operands = [self.recorder.operand(x, self.dtype) for x in (item, *arrays)]
-            value = self.recorder.value("setitem", (self.value, *operands), self.array, key=template)
-            self.write(value, self.array)
-
-    def _as_view(self, op: str, params: dict[str, Any], array: Array) -> Recording:
-        """The result of a function that may look at the same memory in another way."""
-        if self.size and np.may_share_memory(array, self.array):
-            return Recording(self.recorder, array, self.storage, (*self.path, (op, params)))
-        return Recording(
-            self.recorder, array, Storage(self.recorder.value(op, (self.value,), array, **_static(params)))
-        )
-
-    # ---- attributes of an array
-
-    shape = property(operator.attrgetter("array.shape"))
-    ndim = property(operator.attrgetter("array.ndim"))
-    size = property(operator.attrgetter("array.size"))
-    dtype = property(operator.attrgetter("array.dtype"))
-    base = property(operator.attrgetter("array.base"))
-    flags = property(operator.attrgetter("array.flags"))
-    strides = property(operator.attrgetter("array.strides"))
-    nbytes = property(operator.attrgetter("array.nbytes"))
-    itemsize = property(operator.attrgetter("array.itemsize"))
-    ctypes = property(operator.attrgetter("array.ctypes"))  # the address
-    T = property(lambda self: np.transpose(self))
-    mT = property(lambda self: np.matrix_transpose(self))
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def view(self, dtype: Any) -> Any:
-        """The same bytes as another dtype."""
-        return self._as_view("bitcast", {"dtype": np.dtype(dtype)}, self.array.view(dtype))
-
-    def copy(self) -> Any:
-        """A copy in memory of its own."""
-        return np.copy(self)
-
-    def astype(self, dtype: Any) -> Any:
-        """A copy in another dtype."""
-        return _cast(self.recorder, np.asarray, np.copy(self), dtype)
-
-    # ---- what looks at the elements
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self.recorder.problem(f".{name} looks at the elements")
-        return getattr(self.array, name)
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        self.recorder.problem("a tensor became a plain array")
-        return np.array(self.array, dtype=dtype, copy=copy)
-
-    def __bool__(self) -> bool:
-        self.recorder.problem("Python branches on the value of a tensor")
-        return bool(self.array)
-
-    def __int__(self) -> int:
-        self.recorder.problem("a tensor became a Python number")
-        return int(self.array)
-
-    def __float__(self) -> float:
-        self.recorder.problem("a tensor became a Python number")
-        return float(self.array)
-
-    __index__ = __int__
+    return record
 
 
-# ---- what the calls become
+def _where(recorder: Recorder, function: Any, condition: Any, *args: Any) -> Any:
+    if not args:
+        recorder.problem("the shape of np.where(condition) depends on the elements")
+        return _as_it_is(recorder, function, condition)
+    return _named("where", 3)(recorder, function, condition, *args)
 
 
-def _view(recorder: Recorder, x: Value, op: str, params: dict[str, Any]) -> Value:
-    """The value of a view, with its layout."""
-    stand_in = np.lib.stride_tricks.as_strided(np.empty((), x.dtype), x.shape, x.order, writeable=False)
-    changed = {
-        "slice": lambda: stand_in[params["key"]],
-        "transpose": lambda: np.transpose(stand_in, params["axes"]),
-        "broadcast_to": lambda: np.broadcast_to(stand_in, params["shape"]),
-        "bitcast": lambda: np.lib.stride_tricks.as_strided(np.empty((), params["dtype"]), x.shape, x.order),
-        "reshape": lambda: _reshaped(x, params["shape"]),
-    }[op]()
-    return recorder.value(op, (x,), changed, **_static(params))
+def _ravel_multi_index(recorder: Recorder, function: Any, indices: Any, dims: Any, **kwargs: Any) -> Any:
+    array = np.asarray(function(concrete(indices), dims, **kwargs))
+    if len(indices) != 1 or kwargs:
+        return call(recorder, function, (indices, dims), kwargs, array)
+    value = recorder.value("ravel_multi_index", (recorder.operand(indices[0], np.int64),), array, dims=tuple(dims))
+    recorder.checks.append(value)
+    return Recording(recorder, array, Storage(value))
 
 
-def _static(params: dict[str, Any]) -> dict[str, Any]:
-    """What the result's shape and dtype do not say already."""
-    return {key: params[key] for key in ("axes", "key") if key in params}
+def _take(recorder: Recorder, function: Any, x: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:
+    array = function(*concrete((x, indices, *args)), **kwargs)
+    if args or kwargs or np.ndim(x) != 1:
+        return call(recorder, function, (x, indices, *args), kwargs, array)
+    value = recorder.value("take", [recorder.operand(x, array.dtype), recorder.operand(indices, np.int64)], array)
+    recorder.checks.append(value)
+    return Recording(recorder, np.asarray(array), Storage(value))
 
 
-def _reshaped(x: Value, shape: tuple[int, ...]) -> Array:
-    """An array with the layout that reshaping gives; its elements are not for reading."""
-    memory = np.lib.stride_tricks.as_strided(np.empty(max(1, x.size), x.dtype), x.shape, x.order, writeable=False)
-    try:
-        return np.reshape(memory, shape, copy=False)
-    except (ValueError, TypeError):
-        return np.empty(shape, x.dtype)
+def _new(recorder: Recorder, function: Any, shape: Any, *args: Any, **kwargs: Any) -> Any:
+    """An array of a shape, without regard to any elements; a recording in the shape is asked for its number."""
+    if any(isinstance(leaf, (Recording, Number)) for leaf in leaves_of((args, kwargs))):
+        return _as_it_is(recorder, function, shape, *args, **kwargs)
+    if function is np.empty:
+        function = np.zeros  # what is in new memory is no program's business
+    return recorder.constant(function(shape, *args, **kwargs))
 
 
-def _elementwise(recorder: Recorder, ufunc: np.ufunc, inputs: Any, kwargs: dict[str, Any], array: Array) -> Value:
-    if ufunc is np.matmul or ufunc.signature is not None:
-        if ufunc is np.matmul and not kwargs:
-            return recorder.value("matmul", [recorder.operand(x, array.dtype) for x in inputs], array)
-        return _template(recorder, ufunc, inputs, kwargs, array)
-    if ufunc.__name__ in INTEGER_DIVISIONS and array.dtype.kind != "f":
-        recorder.problem(f"np.{ufunc.__name__} of integers raises for a zero")
-    kinds = [type(x) if type(x) in (bool, int, float) else float if isinstance(x, Number) else x.dtype for x in inputs]
-    dtype = kwargs.get("dtype")
-    loop = {} if dtype is None else {"signature": (None,) * len(inputs) + (np.dtype(dtype),)}
-    dtypes = ufunc.resolve_dtypes((*kinds, None), casting=kwargs.get("casting", "same_kind"), **loop)
-    operands = [recorder.operand(x, loop) for x, loop in zip(inputs, dtypes, strict=False)]
-    result = np.empty_like(array, dtypes[-1])  # with out= the array may have another dtype
-    return recorder.value(ufunc.__name__, operands, result, dtypes=dtypes, forced=dtype is not None)
+def _new_like(recorder: Recorder, function: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+    if function is np.empty_like:
+        function = np.zeros_like
+    return recorder.constant(function(concrete(x), *args, **kwargs))
 
 
-def _reduction(recorder: Recorder, ufunc: np.ufunc, x: Any, kwargs: dict[str, Any], array: Array) -> Value:
-    operand = recorder.operand(x, np.asarray(concrete(x)).dtype)
-    axis = kwargs.get("axis", 0)
-    axes = range(operand.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return recorder.value(
-        f"{ufunc.__name__}.reduce",
-        (operand,),
-        array,
-        axis=tuple(sorted(a % operand.ndim for a in axes)),
-        keepdims=bool(kwargs.get("keepdims", False)),
-        initial=kwargs.get("initial"),
-        computed_in=kwargs.get("dtype"),
-    )
-
-
-def _add_at(recorder: Recorder, ufunc: np.ufunc, inputs: Any) -> None:
-    target, key, item = inputs
-    if ufunc is not np.add or not isinstance(target, Recording):
-        recorder.problem(f"np.{ufunc.__name__}.at")
-        return
-    template, arrays = _key(key, first_slot=2)
-    operands = [recorder.operand(x, target.dtype) for x in (item, *arrays)]
-    target.write(recorder.value("add.at", (target.value, *operands), target.array, key=template), target.array)
-
-
-def _copyto(recorder: Recorder, dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
-    np.copyto(concrete(dst), concrete(src), casting=casting, where=concrete(where))
-    if not isinstance(dst, Recording):
+def _copyto(
+    recorder: Recorder, function: Any, dst: Any, src: Any, casting: Any = "same_kind", where: Any = True
+) -> None:
+    function(concrete(dst), concrete(src), casting=casting, where=concrete(where))
+    if not isinstance(dst, Recording) or dst.recorder is not recorder:
         recorder.problem("a tensor is copied into a NumPy array")
         return
     value = recorder.operand(src, dst.dtype)
     if where is not True:
+        if value.dtype != dst.dtype:
+            value = recorder.value("cast", (value,), cast_stand_in(value, dst.dtype))
         chosen = [recorder.operand(where, np.bool_), value, dst.value]
-        value = recorder.value("where", chosen, dst.array)
-    dst.write(value, dst.array)
+        value = recorder.value("where", chosen, np.where(concrete(where), dst.array, dst.array))
+    dst.write(value)
 
 
-def _call(recorder: Recorder, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
-    """Any other function: called as it is."""
-    if isinstance(result, (tuple, list)):
-        if not all(isinstance(item, (np.ndarray, np.generic)) for item in result):
-            recorder.problem(f"np.{function.__name__} gives something that is no array")
-            return result
-        arrays = [np.asarray(item) for item in result]
-        several = _template(recorder, function, args, kwargs, np.empty(()))
-        picked = [recorder.value("pick", (several,), item, index=i) for i, item in enumerate(arrays)]
-        return (
-            type(result)(*_recordings(recorder, arrays, picked))
-            if hasattr(result, "_fields")
-            else type(result)(_recordings(recorder, arrays, picked))
-        )
-    if not isinstance(result, (np.ndarray, np.generic)):
-        recorder.problem(f"np.{getattr(function, '__name__', function)} gives a Python value")
-        return result
-    array = np.asarray(result)
-    return Recording(recorder, array, Storage(_template(recorder, function, args, kwargs, array)))
+def _shaped_by_values(recorder: Recorder, function: Any, *args: Any, **kwargs: Any) -> Any:
+    decisive = (args if function in SHAPED_BY_VALUES else args[1:], kwargs)
+    if any(isinstance(leaf, Recording) for leaf in leaves_of(decisive)):
+        recorder.problem(f"the shape of np.{function.__name__} depends on the elements")
+    return _as_it_is(recorder, function, *args, **kwargs)
 
 
-def _recordings(recorder: Recorder, arrays: Sequence[Array], values: Sequence[Value]) -> list[Recording]:
-    return [Recording(recorder, array, Storage(value)) for array, value in zip(arrays, values, strict=True)]
-
-
-def _template(recorder: Recorder, function: Any, args: Any, kwargs: Any, array: Array) -> Value:
-    """A ``call`` with a slot for each array in its arguments."""
-    inputs: list[Value] = []
-
-    def emptied(tree: Any) -> Any:
-        if isinstance(tree, (Recording, np.ndarray)):
-            inputs.append(recorder.operand(tree, tree.dtype))
-            return Slot(len(inputs) - 1)
-        if isinstance(tree, dict):
-            return {key: emptied(item) for key, item in tree.items()}
-        if isinstance(tree, (tuple, list)):
-            return type(tree)(emptied(item) for item in tree)
-        return float(tree) if isinstance(tree, Number) else tree
-
-    templates = {"args": emptied(tuple(args)), "kwargs": emptied(kwargs)}
-    return recorder.value("call", inputs, array, function=function, **templates)
-
-
-def _key(key: Any, first_slot: int) -> tuple[tuple[Any, ...], list[Any]]:
-    """An index as a template, and the arrays that belong into its slots."""
-    arrays: list[Any] = []
-    template: list[Any] = []
-    for part in key if isinstance(key, tuple) else (key,):
-        if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
-            template.append(int(part) if isinstance(part, np.integer) else part)
-        else:
-            template.append(Slot(first_slot + len(arrays)))
-            arrays.append(part if isinstance(part, Recording) else np.asarray(part))
-    return tuple(template), arrays
-
-
-# ---- helpers
-
-
-def concrete(tree: Any) -> Any:
-    """The arrays behind recordings and the numbers behind hyperparameters, also inside tuples, lists and dicts."""
-    if isinstance(tree, Recording):
-        return tree.array
-    if isinstance(tree, Number):
-        return tree.pinned
-    if isinstance(tree, dict):
-        return {key: concrete(item) for key, item in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(*map(concrete, tree)) if hasattr(tree, "_fields") else type(tree)(map(concrete, tree))
-    return tree
-
-
-def leaves_of(tree: Any) -> list[Any]:
-    """Everything in nested tuples, lists and dicts."""
-    if isinstance(tree, dict):
-        return [leaf for item in tree.values() for leaf in leaves_of(item)]
-    if isinstance(tree, (tuple, list)):
-        return [leaf for item in tree for leaf in leaves_of(item)]
-    return [tree]
+_RECORDED_BY: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+    (_reshape, (np.reshape, np.expand_dims, np.squeeze, np.ravel)),
+    (_at_least, (np.atleast_1d, np.atleast_2d)),
+    (_transpose, (np.transpose, np.matrix_transpose, np.moveaxis, np.swapaxes, np.rollaxis)),
+    (_flip, (np.flip,)),
+    (_broadcast_to, (np.broadcast_to,)),
+    (_copy, (np.copy, np.array, np.ascontiguousarray)),
+    (_cast, (np.asarray,)),
+    (_copyto, (np.copyto,)),
+    (_named("dot", 2), (np.dot,)),
+    (_where, (np.where,)),
+    (_ravel_multi_index, (np.ravel_multi_index,)),
+    (_take, (np.take,)),
+    (_new, (np.zeros, np.ones, np.full, np.empty)),
+    (_new_like, (np.zeros_like, np.ones_like, np.empty_like)),
+    (_shaped_by_values, (*SHAPED_BY_VALUES, *SHAPED_BY_OPTIONS)),
+]
+FUNCTIONS.update({function: record for record, functions in _RECORDED_BY for function in functions})

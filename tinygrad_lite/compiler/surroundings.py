@@ -1,7 +1,7 @@
 """What a step can reach besides its arguments: tensors, modules, optimizers, and the Python values it may read.
 
-The closure, the globals that the code names, and whatever hangs on them, through the user's own functions and classes. All
-that is met becomes a condition: a program holds only while each of these is still what it was.
+The closure, the globals that the code names, and whatever hangs on them, through the user's own functions and classes.
+All that is met becomes a condition: a program holds only while each of these is still what it was.
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ class Surroundings:
     ----------
     function : callable
         A function, a method, a module or another callable object.
+    arguments : sequence of object
+        What it is called with: objects lead on, tensors and arrays are inputs of the program.
 
     Attributes
     ----------
@@ -97,13 +99,13 @@ class Surroundings:
         What must not change.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any] = ()) -> None:
         self._function = inspect.unwrap(function)
         names: set[str] = {"forward"}
-        while not self._walk(function, frozenset(names)) <= names:  # until no further code is reached
+        while not self._walk(function, arguments, frozenset(names)) <= names:  # until no further code is reached
             names |= self._named
 
-    def _walk(self, function: Callable[..., Any], names: frozenset[str]) -> set[str]:
+    def _walk(self, function: Callable[..., Any], arguments: Sequence[Any], names: frozenset[str]) -> set[str]:
         """Look around, at attributes of these names; returns what the code that was met names."""
         self.tensors: dict[str, Any] = {}
         self.modules: dict[str, Module] = {}
@@ -115,6 +117,9 @@ class Surroundings:
         self._roots: list[str] = []
         self._generators = {"np.random": (NUMPYS_OWN, _state(NUMPYS_OWN))}
         self._visit("", function)
+        for number, argument in enumerate(arguments):
+            if not isinstance(argument, (Tensor, np.ndarray)):
+                self._visit(f"argument{number}", argument)
         for name, optimizer in self.optimizers.items():
             self._visit_optimizer(name, optimizer)
         self._drop_the_only_root()
@@ -329,6 +334,7 @@ class Surroundings:
     def _visit_state(self, optimizer: Optimizer, parameter: Tensor) -> None:
         known = next(name for name, tensor in self.tensors.items() if tensor is parameter)
         state = optimizer.state.get(parameter, {})
+        self._seen[id(state)] = state  # whose contents get the parameter's name, below
         if state:
             self._hold(f"the optimizer's state of {known}", ITEM, optimizer.state, parameter, state)
             self._hold(f"the optimizer's state of {known}", LENGTH, state, None, len(state))
@@ -354,8 +360,8 @@ class Surroundings:
 
 def _state(generator: Any) -> str:
     """Where a generator is in its sequence."""
-    bits = generator.bit_generator if isinstance(generator, np.random.Generator) else generator
-    state = bits.state if bits is not generator else generator.get_state(legacy=False)
+    is_new = isinstance(generator, np.random.Generator)
+    state: Any = generator.bit_generator.state if is_new else generator.get_state(legacy=False)
     return repr({**state, "state": {key: _bytes(value) for key, value in state["state"].items()}})
 
 

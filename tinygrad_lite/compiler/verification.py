@@ -13,20 +13,18 @@ from tinygrad_lite.autograd.tree import leaves
 from tinygrad_lite.compiler.differentiation import Replay
 from tinygrad_lite.compiler.entry import Entry
 
-__all__ = ["TOLERANCE", "Mismatch", "verify"]
+__all__ = ["TOLERANCE", "MismatchError", "verify"]
 
 TOLERANCE = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-10}
 SMALLEST_NORM = 1e-3  # differences between smaller arrays are rounding of larger intermediate results
 TINY = 1e-30
 
 
-class Mismatch(RuntimeError):
+class MismatchError(RuntimeError):
     """A program that does something else than the step."""
 
 
-def verify(
-    entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
-) -> tuple[Any, bool]:
+def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, bool]:
     """Run the step by its program on copies, then for real in eager mode, and compare.
 
     Returns
@@ -36,7 +34,7 @@ def verify(
 
     Raises
     ------
-    Mismatch
+    MismatchError
         If loss, gradients or state differ by more than rounding: norm-wise 1e-4 in float32, 1e-10 in float64. The
         eager step has been done then.
     """
@@ -64,8 +62,8 @@ def verify(
     return result, True
 
 
-def _mismatch(function: Callable[..., Any], name: str, difference: str) -> Mismatch:
-    return Mismatch(
+def _mismatch(function: Callable[..., Any], name: str, difference: str) -> MismatchError:
+    return MismatchError(
         f"compile: the program of {getattr(function, '__name__', function)} differs from the step itself: "
         f"{name} by {difference}; the step was run eagerly, and will be"
     )
