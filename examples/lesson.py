@@ -63,7 +63,7 @@ class Row:
     seconds : float
         How long it took.
     training : dict of str to float
-        How many seconds of them went into training each net; empty: there is nothing to train step by step.
+        Seconds of processor time that went into training each net; empty: nothing is trained step by step.
     compiled : bool
         Whether these nets were trained by compiled steps.
     note : str
@@ -175,7 +175,7 @@ class Lesson:
     @contextmanager
     def progress(self, total: int, what: str) -> Iterator[tqdm]:
         """Time a training of ``total`` steps, with a progress bar; ``bar.set_postfix(loss=...)`` shows the loss."""
-        start = time.perf_counter()
+        start = time.process_time()  # of a machine that is shared the clock tells little
         with tqdm(
             total=total,
             desc=f"{self.document} {what}",
@@ -186,7 +186,7 @@ class Lesson:
             dynamic_ncols=True,
         ) as bar:
             yield bar
-        self._training[what] = self._training.get(what, 0.0) + time.perf_counter() - start
+        self._training[what] = self._training.get(what, 0.0) + time.process_time() - start
 
     def save(self, figure: Figure, name: str, caption: str) -> None:
         """Write a figure as PNG; the caption says what there is to see."""

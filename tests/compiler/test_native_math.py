@@ -17,6 +17,10 @@ NEAR_ZERO_IS_X = ["arctan", "expm1", "log1p", "sin", "tanh"]
 
 # Units in the last place, above what dense sweeps found, with and without fused multiplication and addition.
 WORST = {"exp": 1.1, "exp2": 1.1, "expm1": 1.9, "log": 0.9, "log10": 3.0, "log1p": 1.6, "log2": 1.9, "tanh": 2.7}
+WORST_RATIONAL_TANH = {
+    True: 5.0,
+    False: 6.2,
+}  # of float32, with and without: a quotient of polynomials adds up roundings
 
 
 @functools.cache
@@ -101,7 +105,8 @@ def test_a_formula_is_close_for_every_kind_of_number(name, dtype):
     x = np.concatenate([numbers(dtype, 2_000_003), ordinary.astype(dtype), (1 + ordinary / 100).astype(dtype)])
     error = ulps(native(name, x), exact(name, x))
     worst = error.argmax()
-    assert error[worst] <= WORST[name], f"{name}({x[worst]!r})"
+    bound = WORST_RATIONAL_TANH[has("fma")] if (name, dtype) == ("tanh", "float32") else WORST[name]
+    assert error[worst] <= bound, f"{name}({x[worst]!r})"
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -219,16 +224,18 @@ def test_nan_and_its_sign_do_not_disturb_the_neighbours(name):
     np.testing.assert_array_equal(np.delete(got, np.s_[::3]), np.delete(want, np.s_[::3]))
 
 
-def has_avx2():
+def has(feature):
+    """Whether the processor has it; on others than x86, fused operations have no name and are always there."""
     import llvmlite.binding as llvm
 
-    return bool(llvm.get_host_cpu_features().get("avx2"))
+    features = llvm.get_host_cpu_features()
+    return bool(features.get(feature, "sse" not in features and feature == "fma"))
 
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", sorted({*WORST, "absolute", "floor", "reciprocal", "rint", "sign", "sqrt", "square"}))
 def test_a_loop_is_vectorized(name, dtype):
-    if not has_avx2():
+    if not has("avx2"):
         pytest.skip("the processor has no AVX2")
     optimized = library(name, dtype).optimized()
     lanes = {"float32": "(8|16) x float", "float64": "(4|8) x double"}[dtype]

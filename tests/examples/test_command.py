@@ -91,6 +91,25 @@ def test_a_mistake_in_a_program_is_not_hidden(program, tmp_path, capsys):
     assert "test 0.999" in capsys.readouterr().out
 
 
+def trained_lesson(lesson):
+    with lesson.measure("a trained model", reported="1.000") as row:
+        with lesson.progress(1, "a net"):
+            row.scores = {"compiled": int(lesson.compile)}
+
+
+@pytest.mark.parametrize("options", [(), ("--compile",)])
+def test_nets_that_were_compiled_are_marked(program, tmp_path, capsys, options):
+    program(short_lesson, trained_lesson)
+    compiled = bool(options)
+    rows = run(*options, out=tmp_path)
+    assert [row.compiled for row in rows] == [False, compiled]
+    assert rows[1].scores == {"compiled": compiled}
+    page = (tmp_path / "report.html").read_text()
+    for shown in (capsys.readouterr().out, page):
+        assert ("0.0 *" in shown) is compiled
+        assert ("trained by compiled steps" in shown) is compiled
+
+
 def test_a_document_named_twice_runs_once(program, tmp_path):
     program(short_lesson)
     assert len(run("--only", "002", "002", out=tmp_path)) == 1
@@ -112,6 +131,7 @@ def test_full_runs_every_seed_and_writes_the_page_of_results(program, tmp_path, 
         (["--only", "999"], "'999'"),
         (["--full"], "--full needs the real files"),
         (["--full", "--quick", "--data", "."], "not allowed with"),
+        (["--full", "--compile", "--data", "."], "python -m examples.comparison"),
         (["--jobs", "0"], "at least 1"),
         (["--seed", "one"], "invalid int value"),
     ],

@@ -65,9 +65,9 @@ def test_a_step_follows_the_document_s_gradients(weight):
     ]
 
     optimizer = tl.optim.SGD(net.parameters(), lr=program.LEARNING_RATE)
-    loss, predicted = program.step(net, optimizer, images, weight)
+    loss, predicted = program.training_step(net, optimizer, weight)(images.pixels, images.labels)
     penalty = weight / (2 * m) * (np.sum(W1**2) + np.sum(W2**2))
-    assert loss == pytest.approx(-np.sum(Y * np.log(P)) / m + penalty, rel=1e-5)
+    assert loss.item() == pytest.approx(-np.sum(Y * np.log(P)) / m + penalty, rel=1e-5)
     assert predicted.tolist() == P.argmax(axis=1).tolist()
     for parameter, value in zip(net.parameters(), expected, strict=True):
         np.testing.assert_allclose(parameter.detach().numpy(), value, rtol=1e-5, atol=1e-6)

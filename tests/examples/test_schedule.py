@@ -38,6 +38,19 @@ def test_in_full_there_are_five_seeds_and_the_first_has_the_figures():
     assert {task.seed for task in tasks if task.out == Path("out")} == {0}
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_every_lesson_is_told_whether_to_compile(compiled, monkeypatch):
+    seen = []
+    monkeypatch.setattr("examples.document_004.still_open", lambda lesson: seen.append(lesson.compile))
+    (task,) = [
+        task
+        for task in schedule.plan(["004"], 0, None, "quick", Path("out"), compiled)
+        if task.experiment == "still_open"
+    ]
+    schedule.study(task)
+    assert seen == [compiled]
+
+
 def test_document_003_keeps_its_own_seed():
     assert {task.seed for task in plan("003", seed=7)} == {42}
     assert {task.seed for task in plan("003", effort="full")} == {42}

@@ -90,7 +90,9 @@ def _ufunc(like: Value, op: str, *inputs: Value) -> Value:
 
 
 def _literal(like: Value, data: Any) -> Value:
-    return Value("constant", (), (), like.dtype, None, like.origin, like.position, data=data)
+    return Value(
+        "constant", (), (), like.dtype, None, like.origin, like.position, data=getattr(data, "item", lambda: data)()
+    )
 
 
 def _reshape(like: Value, x: Value, shape: Sequence[int]) -> Value:

@@ -15,7 +15,7 @@ __all__ = ["CompiledModule", "compile_anything"]
 
 CALL = """
 def call({parameters}):
-    result = compiled.latest({arguments})
+    result = {latest}
     if result is MISS or result is REFUSED:
         return compiled.call_slowly(({positional}), {keywords}, result)
     return result
@@ -82,12 +82,12 @@ def _caller(function: Callable[..., Any], compiled: Compiled) -> Callable[..., A
         arguments = "".join(f"{p.name}, " for p in parameters)
         defaults = {f"default_{p.name}": p.default for p in parameters if p.default is not p.empty}
         given = ", ".join(p.name if p.default is p.empty else f"{p.name}=default_{p.name}" for p in parameters)
-        text = CALL.format(parameters=given, arguments=arguments, positional=arguments, keywords="{}")
+        latest = f"compiled.latest({arguments})"
+        text = CALL.format(parameters=given, latest=latest, positional=arguments, keywords="{}")
         names |= defaults
     else:
-        text = CALL.format(
-            parameters="*args, **kwargs", arguments="*args, **kwargs", positional="*args,", keywords="kwargs"
-        )
+        latest = "compiled.latest(*args, **kwargs) if compiled.form == (len(args), bool(kwargs)) else MISS"
+        text = CALL.format(parameters="*args, **kwargs", latest=latest, positional="*args,", keywords="kwargs")
     exec(text, names)
     call: Callable[..., Any] = names["call"]  # type: ignore[assignment]
     return call

@@ -96,6 +96,7 @@ class _Capturing:
         self.recordings: list[Recording] = []  # of the program's inputs
         self.gradients: list[tuple[Tensor, int | None]] = []
         self.stand_ins: dict[int, Tensor] = {}  # of the arguments, by id
+        self.numbers: list[Number] = []  # the hyperparameters
 
     def run(self, step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Capture:
         with ExitStack() as undo:
@@ -294,6 +295,7 @@ class _Capturing:
             else:
                 lifted = Number.named(value, name, conditions)
             group[key] = lifted
+            self.numbers += lifted if isinstance(lifted, tuple) else [lifted]
             undo.callback(self._give_back_number, group, key, lifted, value)
         return conditions
 
@@ -313,8 +315,10 @@ class _Capturing:
         thread.recorder = self.recorder
         try:
             with detect_anomaly(check_nan=False):
-                if profiler is None:  # another one keeps its place, and side effects show in the comparison alone
+                if profiler is None:
                     sys.setprofile(self._watch)
+                else:  # another one keeps its place: then side effects show in the comparison alone
+                    self._pin_numbers()
                 yield
         finally:
             if profiler is None:
@@ -326,8 +330,15 @@ class _Capturing:
         if event == "c_call" and _is_users(frame):
             owner = getattr(called, "__self__", None)
             name = getattr(called, "__name__", str(called))
+            if getattr(called, "__module__", None) == "math":
+                self._pin_numbers()
             if called in SIDE_EFFECTS or isinstance(owner, (io.IOBase, random.Random, np.random.Generator)):
                 self.recorder.problems.append(f"{name}() would happen while recording only, in {_users_line(frame)}")
+
+    def _pin_numbers(self) -> None:
+        """Make all hyperparameters conditions: what ``math`` computes of one does not know where it came from."""
+        for number in self.numbers:
+            float(number)
 
     # ---- after the step
 

@@ -64,6 +64,7 @@ class Compiled:
         self._fruitless = 0
         self._eager = ""  # why it runs eagerly, if it does
         self.latest: Callable[..., Any] = _nothing
+        self.form = (0, False)  # how many positional arguments ``latest`` takes, and whether keywords
 
     @property
     def name(self) -> str:
@@ -85,10 +86,10 @@ class Compiled:
         Raises
         ------
         RuntimeError
-            If there is no program (yet): it takes three calls.
+            If there is no program (yet): it takes a few calls.
         """
         if not self._entries:
-            reason = f"it runs eagerly: {self._eager}" if self._eager else "call it three times first"
+            reason = f"it runs eagerly: {self._eager}" if self._eager else "call it a few times first"
             raise RuntimeError(f"compile: {self.name} has no program: {reason}")
         _, entry = self._entries[-1]
         chosen = passes.EXACT if exact else passes.NATIVE
@@ -141,7 +142,7 @@ class Compiled:
             if result is not MISS:
                 self._entries.remove(known)
                 self._entries.append(known)  # the one that was used longest ago comes first
-                self.latest = entry.call
+                self._prefer(entry, args, kwargs)
                 return result
         return MISS
 
@@ -192,8 +193,13 @@ class Compiled:
             return result
         self._entries.append((key, entry))
         del self._entries[:-MOST_PROGRAMS]
-        self.latest, self._fruitless = entry.call, 0
+        self._prefer(entry, args, kwargs)
+        self._fruitless = 0
         return result
+
+    def _prefer(self, entry: Entry, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Try this program first at the next call."""
+        self.latest, self.form = entry.call, (len(args), bool(kwargs))
 
     def _stay_eager(self, reason: str) -> None:
         self._eager = reason

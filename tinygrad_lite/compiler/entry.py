@@ -162,16 +162,18 @@ class Entry:
 
     def update_numbers(self) -> bool:
         """Read the hyperparameters; whether the program is for such ones."""
-        values: dict[str, Any] = {}
-        for index, (name, group, key) in enumerate(self.hyperparameters):
+        for index, (_, group, key) in enumerate(self.hyperparameters):
             self.names[f"number{index}"] = group[key]
-            values[name] = group[key]
-        if any(eval(condition, dict(values)) != found for condition, found in self.capture.conditions.items()):
+        if any(self.number(condition) != found for condition, found in self.capture.conditions.items()):
             self.names |= {f"number{index}": MISS for index in range(len(self.hyperparameters))}
             return False
         for index, source in enumerate(self.executable.number_sources):
-            self.executable.numbers[index] = eval(source, dict(values))
+            self.executable.numbers[index] = self.number(source)
         return True
+
+    def number(self, source: str) -> Any:
+        """What an expression of hyperparameters gives now."""
+        return eval(source, {name: group[key] for name, group, key in self.hyperparameters})
 
 
 def _array(tensor: Any) -> Any:

@@ -33,6 +33,9 @@ __all__ = ["Module"]
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112
 """The numbers of CBLAS."""
 
+CACHE_LINE = 64
+"""Bytes; vectors that lie across two lines take longer to read."""
+
 
 @dataclass
 class Module:
@@ -59,7 +62,7 @@ class Module:
         """A function that runs the statements; the buffers that it takes the addresses of."""
         places: dict[tuple[int, int], Buffer] = {}
         for statement in flattened(statements):
-            if isinstance(statement, (Load, Store)) and statement.buffer.kind != "ramp":
+            if isinstance(statement, (Load, Store)) and statement.buffer.kind not in ("ramp", "scratch"):
                 places.setdefault(self.slot(statement.buffer), statement.buffer)
         names = {place: f"%p{number}" for number, place in enumerate(places)}
         writer = _LoopWriter(lambda buffer: names[self.slot(buffer)])
@@ -148,6 +151,7 @@ class _LoopWriter:
         self.values: dict[int, str] = {}
         self.variables: dict[str, str] = {}
         self.accumulators: dict[str, tuple[str, np.dtype[Any]]] = {}
+        self.scratch: dict[Buffer, str] = {}
         self.label = "entry"
         self.loops = 0
 
@@ -175,9 +179,15 @@ class _LoopWriter:
         return position
 
     def _pointer(self, buffer: Buffer, index: Index, dtype: np.dtype[Any]) -> str:
-        return self.code.emit(
-            f"getelementptr inbounds {_in_memory(dtype)}, ptr {self.name_of(buffer)}, i64 {self._position(index)}"
-        )
+        name = self._scratch(buffer) if buffer.kind == "scratch" else self.name_of(buffer)
+        return self.code.emit(f"getelementptr inbounds {_in_memory(dtype)}, ptr {name}, i64 {self._position(index)}")
+
+    def _scratch(self, buffer: Buffer) -> str:
+        if buffer not in self.scratch:
+            self.scratch[buffer] = name = f"%s{len(self.scratch)}"
+            kind = f"[{buffer.size} x {_in_memory(buffer.dtype)}]"
+            self.allocations.append(f"  {name} = alloca {kind}, align {CACHE_LINE}")
+        return self.scratch[buffer]
 
     def _load(self, statement: Load) -> None:
         dtype = statement.target.dtype
@@ -246,9 +256,10 @@ class _LoopWriter:
         start = self.variables[loop.start] if isinstance(loop.start, str) else str(loop.start)
         stop = str(loop.stop)
         if loop.length is not None:
-            end = code.emit(f"add nsw i64 {start}, {loop.length}")
-            sooner = code.emit(f"icmp slt i64 {end}, {loop.stop}")
-            stop = code.emit(f"select i1 {sooner}, i64 {end}, i64 {loop.stop}")
+            stop = code.emit(f"add nsw i64 {start}, {loop.length}")
+            if loop.stop % loop.length:  # else LLVM is shown that all are equally long
+                sooner = code.emit(f"icmp slt i64 {stop}, {loop.stop}")
+                stop = code.emit(f"select i1 {sooner}, i64 {stop}, i64 {loop.stop}")
         variable, label = f"%i{number}", f"loop{number}"
         code.add(f"br label %{label}")
         code.lines.append(f"{label}:")

@@ -20,7 +20,7 @@ class Buffer:
     kind : str
         ``"input"``, ``"gradient"``, ``"output"``: of that number (``place``) outside; ``"constant"``: ``data``;
         ``"numbers"``: the hyperparameters; ``"arena"``: at byte ``offset`` of the program's own memory;
-        ``"ramp"``: no memory at all, element k is ``data[0] + k * data[1]``.
+        ``"ramp"``: no memory at all, element k is ``data[0] + k * data[1]``; ``"scratch"``: memory of its function.
     dtype : dtype
         Of the elements.
     size : int
@@ -63,7 +63,7 @@ class Literal:
 
 @dataclass(frozen=True)
 class Register:
-    """What a statement computed; each is assigned once."""
+    """What a statement computed; each is assigned once, where a loop is in pieces once in each that reads it."""
 
     number: int
     dtype: np.dtype[Any]
@@ -135,7 +135,7 @@ class Read:
 class Loop:
     """``for variable in range(start, stop, step)``; with ``length`` it ends after so many, if not before.
 
-    ``start`` is a number or the variable of a loop around.
+    With ``length`` it starts at a multiple of that. ``start`` is a number or the variable of a loop around.
     """
 
     variable: str

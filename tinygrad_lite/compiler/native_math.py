@@ -11,6 +11,7 @@ Taylor's.
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["FUNCTIONS", "declarations", "knows", "symbol"]
+__all__ = ["FUNCTIONS", "declarations", "knows", "length", "symbol"]
 
 TYPES = {"float32": ("float", "f32", "i32"), "float64": ("double", "f64", "i64")}
 """dtype: LLVM's name of the type, the suffix of functions of it, the type of its bits."""
@@ -240,6 +241,25 @@ LOGARITHM_64 = tuple(2 / (2 * k + 1) for k in range(1, 11))
 """(2 artanh(s) - 2 s) / s^3, a series in s^2, for the s = f / (2 + f) of the same f: relative error below 2^-60."""
 
 
+TANH_BOUND_32 = 8.9
+TANH_NUMERATOR_32 = (
+    0.13387520611286163,
+    0.003503310726955533,
+    2.0736742953886278e-05,
+    1.3533146159261378e-08,
+)
+TANH_DENOMINATOR_32 = (
+    1.0,
+    0.4672083854675293,
+    0.025906335562467575,
+    0.0003298286464996636,
+    7.84924168328871e-07,
+)
+"""The quotient (x + x^3 P(x^2)) / Q(x^2) is tanh(x) for abs(x) <= 8.9: relative error below 2^-25. Found in float64,
+by least squares of x + x^3 P - tanh(x) Q at 500 Chebyshev points, with Lawson's reweighting of the quotient's relative
+error. Rounding makes it up to 5 units in the last place, 6.1 where products and sums are not fused."""
+
+
 def _polynomial(x: Real, coefficients: Sequence[float]) -> Real:
     """Horner's rule; the constant comes first."""
     value = x.code.real(coefficients[-1])
@@ -311,6 +331,20 @@ def _identity_near_zero(x: Real, y: Real) -> Real:
 
 
 def _tanh(x: Real) -> Real:
+    return _rational_tanh(x) if x.code.suffix == "f32" else _exponential_tanh(x)
+
+
+def _rational_tanh(x: Real) -> Real:
+    """(x + x^3 P(x^2)) / Q(x^2) up to where it is 1, and never more than 1."""
+    x = _bounded(x, -TANH_BOUND_32, TANH_BOUND_32)
+    square = x * x
+    numerator = x * square * _polynomial(square, TANH_NUMERATOR_32) + x
+    denominator = _polynomial(square, TANH_DENOMINATOR_32)
+    size = abs(numerator)
+    return numerator / (size > denominator).select(size, denominator)
+
+
+def _exponential_tanh(x: Real) -> Real:
     """Tanh abs(x) = -m / (2 + m) with m = e^(-2 abs(x)) - 1; where that is below 2^-(digits + 3), 1."""
     size = abs(x)
     bound = (x.code.digits + 5) * LOG_2 / 2
@@ -475,6 +509,24 @@ def knows(name: str, dtype: Any) -> bool:
     return name in FUNCTIONS and np.dtype(dtype).name in TYPES
 
 
+@functools.cache
+def length(name: str, dtype: Any) -> int:
+    """How many operations a function is written out in.
+
+    Parameters
+    ----------
+    name, dtype
+        As :func:`symbol` takes them.
+
+    Returns
+    -------
+    int
+    """
+    code = Code(dtype)
+    _value(name, _operands(name, code))
+    return len(code.lines)
+
+
 def symbol(name: str, dtype: Any) -> str:
     """The function's name in LLVM IR.
 
@@ -517,13 +569,17 @@ def declarations(functions: Iterable[tuple[str, Any]], others: Iterable[str] = (
 
 
 def _definition(function: str, code: Code, name: str) -> str:
-    operands = [Real(code, f"%x{k}") for k in range(getattr(np, name).nin)]
+    operands = _operands(name, code)
     result = _value(name, operands)
     parameters = ", ".join(f"{code.type} {operand}" for operand in operands)
     lines = "\n".join(code.lines)
     return (
         f"define internal {code.type} {function}({parameters}) alwaysinline {{\n{lines}\n  ret {code.type} {result}\n}}"
     )
+
+
+def _operands(name: str, code: Code) -> list[Real]:
+    return [Real(code, f"%x{k}") for k in range(getattr(np, name).nin)]
 
 
 def _value(name: str, operands: Sequence[Real]) -> Real:

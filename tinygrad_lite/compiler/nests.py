@@ -25,6 +25,7 @@ from tinygrad_lite.compiler.loops import (
     Update,
 )
 from tinygrad_lite.compiler.lowering import Access, Node, Operand
+from tinygrad_lite.compiler.pieces import in_pieces, is_long
 
 __all__ = ["nest"]
 
@@ -91,10 +92,13 @@ class _Nest:
 
     def _loop(self, level: int, body: list[Statement]) -> list[Statement]:
         variable, size = f"i{level}", self.sizes[level]
-        if self.blocked and level == self.depth - 1:
+        loop = Loop(variable, size, body)
+        if level == self.depth - 1 and is_long(loop):
+            return [in_pieces(loop, self.block_before, self.block_after)]
+        if level == self.depth - 1 and self.blocked:
             inner = Loop(variable, size, body, start="block", length=BLOCK)
             return [Loop("block", size, [*self.block_before, inner, *self.block_after], step=BLOCK)]
-        return [Loop(variable, size, body)]
+        return [loop]
 
     # ---- elements
 

@@ -66,6 +66,14 @@ class Number(float):
     def __int__(self) -> int:
         return int(self._find_out(f"int({self.source})", int(self.pinned)))
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """A NumPy function of numbers alone needs the floats; one of recorded arrays is theirs to write down."""
+        if any(
+            hasattr(type(x), "__array_ufunc__") and not isinstance(x, (Number, np.ndarray, np.generic)) for x in inputs
+        ):
+            return NotImplemented
+        return getattr(ufunc, method)(*(float(x) if isinstance(x, Number) else x for x in inputs), **kwargs)
+
     __hash__ = float.__hash__
 
 

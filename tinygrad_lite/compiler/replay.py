@@ -246,7 +246,8 @@ class Executable:
 
     def _staged(self, place: int, array: Array, layout: Layout) -> Array:
         """The array, or one in the layout that the program wants, to be copied from and to; gradients count from -1."""
-        if array.strides == layout.strides or _differ_in_unit_axes(array, layout):
+        repeats = any(n > 1 and stride == 0 for n, stride in zip(layout.shape, layout.strides, strict=True))
+        if repeats or array.strides == layout.strides or _differ_in_unit_axes(array, layout):
             self._stages.pop(place, None)
             return array
         known = self._stages.get(place)

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_lite.autograd.engine import grad
 from tinygrad_lite.autograd.tensor import Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves
+from tinygrad_lite.compiler import numpy_emitter, passes
 from tinygrad_lite.compiler.differentiation import Replay
 from tinygrad_lite.compiler.entry import Entry
 
@@ -18,6 +19,7 @@ __all__ = ["TOLERANCE", "MismatchError", "verify"]
 TOLERANCE = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-10}
 SMALLEST_NORM = 1e-3  # differences between smaller arrays are rounding of larger intermediate results
 TINY = 1e-30
+ENOUGH = 16  # roundings on the way, for one of each input
 
 
 class MismatchError(RuntimeError):
@@ -38,9 +40,8 @@ def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwar
         If loss, gradients or state differ by more than rounding: norm-wise 1e-4 in float32, 1e-10 in float64. The
         eager step has been done then.
     """
-    program = entry.capture.program
-    before = {program.names[place]: np.copy(entry.arrays[place]) for place, _ in program.writes}
-    replayed = _replay_on_copies(entry, args, kwargs)
+    trial = _Trial(entry, args, kwargs)
+    replayed = trial.run(entry.executable)
     result = function(*args, **kwargs)
     entry.bind()
     outputs = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
@@ -53,10 +54,10 @@ def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwar
         _differentiate(entry, entry.replay, saved, outputs, args, kwargs, replayed, real)
     for name, array in replayed.items():
         difference = _difference(array, real[name])
-        if difference > TOLERANCE.get(real[name].dtype.name, 0):
+        if difference > TOLERANCE.get(real[name].dtype.name, 0) and not trial.explains(name, array, real[name]):
             raise _mismatch(function, name, f"{difference:.2g} of its norm")
     if all(_difference(replayed[name], real[name], smallest=TINY) < 1e-3 for name in gradients):  # no noise
-        for name, old in before.items():
+        for name, old in trial.before.items():
             if _moves_otherwise(replayed[name], real[name], old):
                 raise _mismatch(function, name, "a tenth of its step or more")
     return result, True
@@ -78,32 +79,73 @@ def _moves_otherwise(found: Any, expected: Any, before: Any) -> bool:
     return _norm(found - expected) > 0.1 * _norm(expected - before) + rounding
 
 
-def _replay_on_copies(entry: Entry, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    """What the program leaves, by name, computed on copies of what it changes."""
-    program, executable = entry.capture.program, entry.executable
-    written = {place for place, _ in program.writes}
-    arguments = [leaf._array for leaf in entry.own_arguments(args, kwargs)]
-    arrays = [
-        arguments.pop(0) if tensor is None else np.copy(array) if place in written else array
-        for place, (array, tensor) in enumerate(zip(entry.arrays, entry.capture.tensors, strict=True))
-    ]
-    gradients = [np.empty(value.shape, value.dtype) for _, value in program.gradients]
-    entry.update_numbers()
-    generators = entry.generators()
-    states = [generator.get_state() for generator in generators]
-    executable.bind(arrays, gradients)
-    try:
-        refused = executable.run()
-    except (ValueError, IndexError):
-        refused = True
-    for generator, state in zip(generators, states, strict=True):
-        generator.set_state(state)
-    if refused:
-        return None
-    found = {f"output {i}": np.copy(array) for i, array in enumerate(executable.outputs)}
-    found |= {program.names[place]: arrays[place] for place in written}
-    found |= {f"the gradient of {name}": g for (name, _), g in zip(program.gradients, gradients, strict=True)}
-    return found
+class _Trial:
+    """Runs of a program, on copies of what it changes, and on the same random numbers.
+
+    Attributes
+    ----------
+    before : dict of str to ndarray
+        What the program changes, as it was.
+    """
+
+    def __init__(self, entry: Entry, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        self.entry = entry
+        program = entry.capture.program
+        self.written = {place for place, _ in program.writes}
+        arguments = [leaf._array for leaf in entry.own_arguments(args, kwargs)]
+        self.arrays = [
+            arguments.pop(0) if tensor is None else np.copy(array) if place in self.written else array
+            for place, (array, tensor) in enumerate(zip(entry.arrays, entry.capture.tensors, strict=True))
+        ]
+        self.before = {program.names[place]: self.arrays[place] for place in self.written}
+        self.generators = entry.generators()
+        self.states = [generator.get_state() for generator in self.generators]
+        entry.update_numbers()
+        self._shaken: dict[str, Any] | None = None
+
+    def run(self, executable: Any, shake: bool = False) -> dict[str, Any] | None:
+        """What the program leaves, by name; None if it refuses the values. ``shake``: from inputs that are rounded."""
+        program = self.entry.capture.program
+        arrays = [np.copy(array) if place in self.written else array for place, array in enumerate(self.arrays)]
+        arrays = [_shaken(array) for array in arrays] if shake else arrays
+        gradients = [np.empty(value.shape, value.dtype) for _, value in program.gradients]
+        executable.bind(arrays, gradients)
+        states = [generator.get_state() for generator in self.generators]
+        self._set(self.states)
+        try:
+            refused = executable.run()
+        except (ValueError, IndexError):
+            refused = True
+        self._set(states)
+        if refused:
+            return None
+        found = {f"output {i}": np.copy(array) for i, array in enumerate(executable.outputs)}
+        found |= {program.names[place]: arrays[place] for place in self.written}
+        found |= {f"the gradient of {name}": g for (name, _), g in zip(program.gradients, gradients, strict=True)}
+        return found
+
+    def explains(self, name: str, found: Any, expected: Any) -> bool:
+        """Whether rounding the inputs moves a result as far: where numbers cancel, the rest is rounding."""
+        if expected.dtype.kind != "f" or found.shape != expected.shape:
+            return False
+        if self._shaken is None:
+            exact = numpy_emitter.compile_program(passes.run_passes(self.entry.capture.program, passes.EXACT))
+            exact.numbers[:] = [self.entry.number(source) for source in exact.number_sources]
+            self._shaken = self.run(exact, shake=True) or {}
+        shaken = self._shaken.get(name)
+        return shaken is not None and _norm(found - expected) <= ENOUGH * _norm(shaken - expected)
+
+    def _set(self, states: Sequence[Any]) -> None:
+        for generator, state in zip(self.generators, states, strict=True):
+            generator.set_state(state)
+
+
+def _shaken(array: Any) -> Any:
+    """The array after another rounding."""
+    if array.dtype.kind != "f":
+        return array
+    signs = np.where(np.arange(array.size) % 3 == 0, -1, 1).reshape(array.shape)
+    return array + array * (signs * np.finfo(array.dtype).eps).astype(array.dtype)
 
 
 def _differentiate(
