@@ -341,7 +341,8 @@ def targets(labels: np.ndarray, outputs: int) -> tl.Tensor:
 def fit(net: nn.Sequential, loss: Loss, samples: Samples, training: Training, lesson: Lesson, what: str) -> Curve:
     """Stochastic gradient descent, one sample at a time; returns the mean loss of each epoch."""
     step = lesson.compiled(training_step(net, loss, tl.optim.SGD(net.parameters(), lr=training.lr)))
-    pairs = list(zip(tl.tensor(samples.x), targets(samples.y, net[-2].out_features), strict=True))
+    rows = zip(tl.tensor(samples.x), targets(samples.y, net[-2].out_features), strict=True)
+    pairs = [(x.clone(), y.clone()) for x, y in rows]  # not views: a compiled step asks these whose memory they share
     curve: Curve = []
     previous = 0.0  # what the first epoch is compared with, as in the document
     with lesson.progress(training.iterations, what) as bar:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_lite.autograd.function import Function, once_differentiable
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
+from tinygrad_lite.compiler.naming import identifier
 from tinygrad_lite.compiler.program import VIEWS, Program, Value, in_order
 
 __all__ = ["Backward", "Replayed", "split"]
@@ -65,8 +66,10 @@ def split(
     names = [f"d_output{i}" for i in outputs] + [f"saved{i}" for i in range(len(saved))]
     names += [program.names[value.params["place"]] for value in direct]
     program.outputs = [*program.outputs, *saved]
+    kinds, found = ["argument"] * len(inputs), zip(sources, gradients, strict=True)
+    output_names = [f"d_{identifier(program.names[place])}" for place, gradient in found if gradient is not None]
     return Backward(
-        Program([new[v] for v in inputs], names, ["argument"] * len(inputs), [new[root] for root in roots]),
+        Program([new[v] for v in inputs], names, kinds, [new[root] for root in roots], output_names=output_names),
         outputs,
         len(saved),
         [value.params["place"] for value in direct],

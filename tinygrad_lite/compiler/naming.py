@@ -53,6 +53,8 @@ def names_of(
         names.given[value] = names.given[known]
     for name, value in program.gradients:
         names.give(value, f"d_{identifier(name)}")
+    for value, name in zip(program.outputs, program.output_names, strict=False):
+        names.give(value, identifier(name))
     for number, value in enumerate(program.outputs):
         names.give(value, "loss" if len(program.outputs) == 1 and value.ndim == 0 else f"output{number}")
     results = _results(program, values)

@@ -170,6 +170,8 @@ class Program:
         What it leaves in ``.grad`` of a tensor, by that tensor's name: arrays that live on after the step.
     checks : list of Value
         Values that nobody may read, but that raise for bad input (a class label out of range).
+    output_names : list of str
+        What to call the outputs, where there is something to say.
     """
 
     inputs: list[Value] = field(default_factory=list)
@@ -179,6 +181,7 @@ class Program:
     writes: list[tuple[int, Value]] = field(default_factory=list)
     gradients: list[tuple[str, Value]] = field(default_factory=list)
     checks: list[Value] = field(default_factory=list)
+    output_names: list[str] = field(default_factory=list)
 
     def roots(self) -> Iterator[Value]:
         """Every value that is wanted for itself."""
@@ -205,6 +208,7 @@ class Program:
             [(i, new[v]) for i, v in self.writes],
             [(name, new[v]) for name, v in self.gradients],
             [new[v] for v in self.checks],
+            self.output_names,
         )
 
 
