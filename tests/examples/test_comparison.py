@@ -50,7 +50,7 @@ def test_each_model_is_shown_eager_and_compiled(lessons, tmp_path):
 
 def test_the_net_of_several_seeds_has_a_table_with_medians(lessons, tmp_path):
     found = lines(comparison.update(comparison.collect(lessons), tmp_path))
-    assert found["1"] == ["31", "60.0", "0.8200", "3.00", "0.8200", "20.0"]
+    assert found["1"] == ["31, 31", "60.0", "0.8200", "3.00", "0.8200", "20.0"]
     assert found["median"] == ["", "40.0", "0.8100", "2.00", "0.8100", "20.0"]
 
 

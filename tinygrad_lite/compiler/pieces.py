@@ -14,13 +14,12 @@ from tinygrad_lite.compiler.loops import Buffer, Compute, Index, Load, Loop, Reg
 
 __all__ = ["in_pieces", "is_long"]
 
-SPAN, LONGEST_SPAN, VECTORS = 256, 320, 16
-"""Elements that a piece runs over, at most, and in multiples of how many if all spans can be equally long: code for a
-known number of rounds is shorter and faster. Dozens of scratch buffers of a span fit into the processor's first cache.
-"""
+SHORTEST, LONGEST, VECTORS = 32, 320, 16
+"""Elements that a piece runs over, at least and at most, in multiples of the last. Shorter loops are left whole."""
 
-SHORTEST = 32
-"""Loops over fewer elements are left whole: there is little to look ahead to."""
+SCRATCH_BYTES = 48 * 1024
+"""Spans are shorter where their scratch memory would need more: it lies on the stack, and at best in the first cache.
+"""
 
 LONG, PIECE = 96, 32
 """From how many operations on a body is divided, and into pieces of how many."""
@@ -60,15 +59,22 @@ def in_pieces(loop: Loop, before: Sequence[Statement] = (), after: Sequence[Stat
     -------
     Loop
     """
-    span = _span(loop.stop)
-    pieces = _Connections(_divided(loop.body), loop.variable, span).pieces
-    loops = [Loop(loop.variable, loop.stop, piece, start=VARIABLE, length=span) for piece in pieces]
+    connected = _Connections(_divided(loop.body), loop.variable)
+    span = _span(loop.stop, sum(buffer.dtype.itemsize for buffer in connected.scratch))
+    for buffer in connected.scratch:
+        buffer.size = span
+    loops = [Loop(loop.variable, loop.stop, piece, start=VARIABLE, length=span) for piece in connected.pieces]
     return Loop(VARIABLE, loop.stop, [*before, *loops, *after], step=span)
 
 
-def _span(size: int) -> int:
-    """The longest that divides the loop well, or else the usual one."""
-    return next((n for n in range(LONGEST_SPAN, SHORTEST - 1, -VECTORS) if size % n == 0), SPAN)
+def _span(size: int, scratch: int) -> int:
+    """The longest that divides the loop, or else that there is room for.
+
+    Code for a known number of rounds is shorter and faster.
+    """
+    longest = min(LONGEST, SCRATCH_BYTES // max(1, scratch)) // VECTORS * VECTORS
+    spans = range(max(longest, SHORTEST), SHORTEST - 1, -VECTORS)
+    return next((n for n in spans if size % n == 0), spans[0])
 
 
 def _operations(statement: Statement) -> int:
@@ -113,12 +119,12 @@ def _read(statement: Statement) -> Iterator[Register]:
 class _Connections:
     """Gives each piece what it reads of earlier ones: from where it was loaded, or through a scratch buffer."""
 
-    def __init__(self, pieces: list[list[Statement]], variable: str, span: int) -> None:
-        self.span = span
+    def __init__(self, pieces: list[list[Statement]], variable: str) -> None:
         self.pieces = [list(piece) for piece in pieces]
         self.variable = variable
         self.index = Index(0, ((variable, 1), (VARIABLE, -1)))
-        self.free_after: dict[Buffer, int] = {}
+        self.scratch: dict[Buffer, int] = {}
+        """The last piece that reads what is in each."""
         readers = self._readers(pieces)
         for number, piece in enumerate(pieces):
             for statement in piece:
@@ -149,10 +155,10 @@ class _Connections:
 
     def _scratch(self, register: Register, home: int, last: int) -> Buffer:
         """A buffer for a value of one piece up to the last that reads it."""
-        for buffer, end in self.free_after.items():
+        for buffer, end in self.scratch.items():
             if end < home and buffer.dtype == register.dtype:
                 break
         else:
-            buffer = Buffer("scratch", register.dtype, self.span, place=len(self.free_after))
-        self.free_after[buffer] = last
+            buffer = Buffer("scratch", register.dtype, 0, place=len(self.scratch))
+        self.scratch[buffer] = last
         return buffer
