@@ -76,6 +76,7 @@ class Entry:
             "owner": get_ident(),
             "modes": vars(thread),  # of this thread, which the entry belongs to
             "Tensor": Tensor,
+            "ndarray": np.ndarray,
             "new": object.__new__,
             "getrefcount": getrefcount,
             "rebind": executable.rebind,
@@ -109,7 +110,7 @@ class Entry:
             self.names[f"array{place}"] = array
             self.names[f"version{place}"] = _version(tensor)
         self.names["run"] = self.executable.run
-        self.names["changed"] = {id(self.arrays[place]) for place, _ in program.writes}
+        self.names["changed"] = {id(_owner(self.arrays[place])) for place, _ in program.writes}
         self.names |= {f"copy{place}": copy for place, copy in self.executable.copies.items()}
         for number in range(len(self.gradients)):
             self._name_gradient(number)
@@ -183,6 +184,11 @@ def _array(tensor: Any) -> Any:
     return tensor._array if isinstance(tensor, Tensor) else tensor
 
 
+def _owner(array: Any) -> Any:
+    """The array that the memory belongs to."""
+    return array if array.base is None else array.base
+
+
 def _version(tensor: Any) -> Any:
     """What counts the changes of an input; of an array that has no such thing, a count for nothing."""
     if isinstance(tensor, GradientOf):
@@ -252,8 +258,10 @@ def _run(entry: Entry, arguments: _Arguments) -> Iterator[str]:
     for place in arguments.spelled:
         if place in entry.executable.copies:
             if entry.capture.program.writes:  # an argument that sees what the program writes is no copy
-                suspect = f"(array_of{place}.base is not None or id(array_of{place}) in changed)"
-                yield f"if {suspect} and touches(array_of{place}): return MISS"
+                array = f"array_of{place}"
+                elsewhere = "base.__class__ is not ndarray or base.base is not None"  # memory that is not NumPy's
+                owner = f"id({array}) in changed if (base := {array}.base) is None else id(base) in changed"
+                yield f"if ({owner} or {elsewhere}) and touches({array}): return MISS"
             yield f"copy{place}[...] = array_of{place}"
         else:
             yield f"try: rebind({place}, array_of{place})"

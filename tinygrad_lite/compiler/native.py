@@ -25,7 +25,7 @@ __all__ = ["Native", "Report", "compile_program"]
 
 Array: TypeAlias = NDArray[Any]
 
-SMALL_ARGUMENT = 4096
+SMALL_ARGUMENT = 32768
 """Arguments of up to so many bytes are copied: that is faster than to ask NumPy for their address."""
 
 DRAWS_IN_PLACE = ("random", "standard_normal")

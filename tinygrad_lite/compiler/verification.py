@@ -52,9 +52,10 @@ def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwar
     if entry.replay is not None:
         saved = [replayed.pop(f"output {place}") for place in range(len(outputs), len(entry.executable.outputs))]
         _differentiate(entry, entry.replay, saved, outputs, args, kwargs, replayed, real)
+    tolerance = max((TOLERANCE.get(v.dtype.name, 0) for v in entry.capture.program.values()), default=0)
     for name, array in replayed.items():
         difference = _difference(array, real[name])
-        if difference > TOLERANCE.get(real[name].dtype.name, 0) and not trial.explains(name, array, real[name]):
+        if difference > tolerance and not trial.explains(name, array, real[name]):
             raise _mismatch(function, name, f"{difference:.2g} of its norm")
     if all(_difference(replayed[name], real[name], smallest=TINY) < 1e-3 for name in gradients):  # no noise
         for name, old in trial.before.items():
