@@ -200,6 +200,6 @@ def test_a_program_does_what_the_step_does(backend, drawn, dtype):
 
 
 @pytest.mark.slow
-@for_any(examples=400)
+@for_any(examples=100)
 def test_many_programs_do_what_the_steps_do(backend, drawn, dtype):
     check(drawn, dtype, backend)
