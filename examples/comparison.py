@@ -28,10 +28,11 @@ Documents = dict[str, dict[str, Any]]
 INTRODUCTION = """\
 # Compiled training
 
-Written by `python -m examples.comparison --data DIR`: every net of the documents that is trained step by step, with the
-real files and the settings of `python -m examples --data DIR`. Each experiment ran eagerly and then by compiled steps
-([`tl.compile`](../tinygrad_lite/compiler/__init__.py)), from the same seed and with the same draws. Seconds are those
-of training alone: the draws, the steps, the losses, and the compiling, in processor time, since the machine was shared.
+Written by `python -m examples.comparison --data DIR`: nets of the documents that are trained step by step, as far as it
+was run for them, with the real files and the settings of `python -m examples --data DIR`. Each trained eagerly and by
+compiled steps ([`tl.compile`](../tinygrad_lite/compiler/__init__.py)), from the same seed and with the same draws.
+Seconds are those of training alone: the draws, the steps, the losses, and the compiling, in processor time, since the
+machine was shared.
 Scores may differ by what rounding changes: after a hundred thousand steps that can be when a training ends, and in
 document 003 whether a start learns.
 """

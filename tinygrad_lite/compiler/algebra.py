@@ -90,9 +90,8 @@ def _ufunc(like: Value, op: str, *inputs: Value) -> Value:
 
 
 def _literal(like: Value, data: Any) -> Value:
-    return Value(
-        "constant", (), (), like.dtype, None, like.origin, like.position, data=getattr(data, "item", lambda: data)()
-    )
+    number = data.item() if isinstance(data, np.generic) else data
+    return Value("constant", (), (), like.dtype, None, like.origin, like.position, data=number)
 
 
 def _reshape(like: Value, x: Value, shape: Sequence[int]) -> Value:

@@ -118,10 +118,8 @@ class Compiled:
         key = _kind(args, kwargs)
         if result is MISS:
             result = self._by_known_entry(key, args, kwargs)
-        if result is REFUSED:
-            return self._function(
-                *args, **kwargs
-            )  # raises what the program does not accept, in the words of eager mode
+        if result is REFUSED:  # eager mode says in its own words what is wrong
+            return self._function(*args, **kwargs)
         if result is not MISS:
             return result
         pending = self._pending.setdefault(key, Pending())
