@@ -522,3 +522,55 @@ def test_a_compiled_step_called_by_another_one_becomes_part_of_it(backend):
             expected = world.net(x) * 2
         for _ in range(4):
             assert np.allclose(outer(x).numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_loss_without_data_in_its_gradient(backend):
+    """The gradient of a sum is made of ones: a constant, and still part of the program."""
+    eager, compiled = nn.Linear(2, 1), nn.Linear(2, 1)
+    compiled.load_state_dict(eager.state_dict())
+
+    def training(net):
+        optimizer = optim.SGD(net.parameters(), lr=0.1)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = net(x).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    step, fast = training(eager), tl.compile(training(compiled), backend=backend, fullgraph=True)
+    for seed in range(6):
+        x = tl.randn(4, 2, generator=tl.Generator().manual_seed(seed))
+        np.testing.assert_allclose(fast(x).item(), step(x).item(), rtol=1e-5)
+    assert "1 program" in fast.explain()
+
+
+def test_two_steps_share_gradients_and_still_settle(backend):
+    """As in a GAN: one step leaves gradients in a module that the other zeroes and trains."""
+    g, d = nn.Linear(2, 2), nn.Linear(2, 1)
+    g_optimizer, d_optimizer = optim.SGD(g.parameters(), lr=0.1), optim.SGD(d.parameters(), lr=0.1)
+
+    @tl.compile(backend=backend, fullgraph=True)
+    def d_step(x):
+        d_optimizer.zero_grad()
+        loss = F.binary_cross_entropy_with_logits(d(x), tl.ones(4, 1))
+        loss.backward()
+        d_optimizer.step()
+        return loss
+
+    @tl.compile(backend=backend, fullgraph=True)
+    def g_step(z):
+        g_optimizer.zero_grad()
+        loss = F.binary_cross_entropy_with_logits(d(g(z)), tl.ones(4, 1))
+        loss.backward()
+        g_optimizer.step()
+        return loss
+
+    for _ in range(8):
+        x = tl.randn(4, 2)
+        d_step(x), g_step(x)
+    assert "1 program" in d_step.explain()
+    assert "1 program" in g_step.explain()

@@ -146,7 +146,9 @@ def _first_cotangent(output: Tensor, gradient: Any, create_graph: bool) -> Any:
                 f"grad can be implicitly created only for a scalar, not for an output of shape {output.shape}: "
                 "reduce it with .sum() or .mean(), or pass its gradient"
             )
-        one = np.array(1, output._array.dtype, ndmin=output._array.ndim)
+        one: Any = np.array(1, output._array.dtype, ndmin=output._array.ndim)
+        if thread.recorder is not None:
+            one = thread.recorder.constant(one)
         return wrap(one) if create_graph else one
     if not isinstance(gradient, Tensor):
         raise TypeError(f"the gradient of an output must be a Tensor, not {type(gradient).__name__}")

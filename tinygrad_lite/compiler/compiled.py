@@ -27,6 +27,7 @@ __all__ = ["Compiled"]
 
 MOST_PROGRAMS = 8  # of one function; the one that was used longest ago makes way
 MOST_RECORDINGS = 4  # until two that follow each other must agree
+MOST_CONDITIONS = 2000  # each is looked at in every call
 MOST_FRUITLESS = 16  # recordings of ever other calls, without one that was replayed
 
 
@@ -126,7 +127,7 @@ class Compiled:
         while len(self._pending) > MOST_PROGRAMS:
             del self._pending[next(iter(self._pending))]
         for entry in pending.entries:
-            if entry.fits(*args, **kwargs):
+            if entry.fits(*args, **kwargs) or (entry.follow() and entry.fits(*args, **kwargs)):
                 return self._verify(key, entry, args, kwargs)
         return self._record(pending, args, kwargs)
 
@@ -153,12 +154,16 @@ class Compiled:
         reason, agreed = "", False
         if found.problems:
             reason = found.problems[0]
+        elif len(around.conditions) > MOST_CONDITIONS:
+            reason = f"it can reach {len(around.conditions)} things, too many to look at in every call"
         elif found.unsettled:
             reason = f"each call changes {found.unsettled[0]}" if pending.changing >= MOST_RECORDINGS else ""
         else:
             reason, agreed = _compared(pending, found, around)
-        if agreed:
+        if agreed and len(pending.entries) < MOST_RECORDINGS:
             pending.entries.append(self._compile(found, around, args, kwargs))
+        elif agreed:
+            reason = "what it reads is replaced between all calls"
         elif not reason and self._fruitless > MOST_FRUITLESS:
             reason = "almost every call is of another kind: other shapes, or other Python numbers; pass tensors"
         if reason:

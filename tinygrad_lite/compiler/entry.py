@@ -132,11 +132,12 @@ class Entry:
             return False
         return True
 
-    def renew(self, number: int) -> None:
-        """Leave a gradient to those who hold it, and give the next one memory of its own."""
-        self.gradients[number] = wrap(np.empty_like(self.gradients[number]._array))
+    def renew(self) -> None:
+        """Leave the gradients to those who hold them, and give the next ones memory of their own."""
+        self.gradients = [wrap(np.empty_like(gradient._array)) for gradient in self.gradients]
         self.executable.bind(self.arrays, [gradient._array for gradient in self.gradients])
-        self._name_gradient(number)
+        for number in range(len(self.gradients)):
+            self._name_gradient(number)
 
     def _name_gradient(self, number: int) -> None:
         """Let the function know a gradient, and how many hold it while nobody else does: a parameter is one of them."""
@@ -252,9 +253,13 @@ def _source(writer: _Writer, entry: Entry, args: Any, kwargs: Any) -> str:
 
 
 def _run(entry: Entry, arguments: _Arguments) -> Iterator[str]:
-    for number in range(len(entry.gradients)):
-        held = f"getrefcount(gradient{number}) > holders{number} or getrefcount(memory{number}) > users{number}"
-        yield f"if {held} or gradient{number}._array is not memory{number}: renew({number})"
+    held = [
+        f"getrefcount(gradient{number}) > holders{number} or getrefcount(memory{number}) > users{number} "
+        f"or gradient{number}._array is not memory{number}"
+        for number in range(len(entry.gradients))
+    ]
+    if held:
+        yield f"if {' or '.join(held)}: renew()"
     for place in arguments.spelled:
         if place in entry.executable.copies:
             if entry.capture.program.writes:  # an argument that sees what the program writes is no copy
@@ -337,7 +342,7 @@ def _conditions(writer: _Writer, conditions: Sequence[Condition]) -> Iterator[st
         if condition.expression == ATTRIBUTE:
             place = f"{holder}.{key}"
         else:
-            key = repr(key) if isinstance(key, (str, int)) else writer.name(key)
+            key = repr(key) if type(key) in (str, int, bool) else writer.name(key)
             place = condition.expression.format(holder=holder, key=key)
         yield _is(writer, place, condition.expected)
 

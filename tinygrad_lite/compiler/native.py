@@ -360,12 +360,15 @@ def _check(name: str, array: Array, value: Value) -> None:
 
 def _check_apart(changed: dict[str, Array], others: dict[str, Array]) -> None:
     """No array that changes shares memory with another one."""
-    for name, array in changed.items():
-        low, high = _span(array)
-        for other, with_array in {**others, **changed}.items():
-            start, end = _span(with_array)
-            if name != other and low < end and start < high and np.shares_memory(array, with_array):
-                raise ValueError(f"{name}, which the program changes, shares memory with {other}")
+    spans = sorted((*_span(array), name) for name, array in {**others, **changed}.items())
+    arrays = {**others, **changed}
+    for number, (_, end, name) in enumerate(spans):
+        for start, _, other in spans[number + 1 :]:
+            if start >= end:
+                break
+            mine, its = (name, other) if name in changed else (other, name)
+            if mine in changed and np.shares_memory(arrays[mine], arrays[its]):
+                raise ValueError(f"{mine}, which the program changes, shares memory with {its}")
 
 
 def _span(array: Array) -> tuple[int, int]:

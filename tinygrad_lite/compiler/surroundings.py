@@ -12,6 +12,7 @@ import dis
 import enum
 import functools
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ LONGEST = 1000  # elements of a container that are conditions of their own; a lo
 LARGEST_COMPARED = 4096  # bytes of a NumPy array that must keep its elements, if Python may read them
 PLAIN = (bool, int, float, str, bytes, type(None), np.generic)
 OTHERS = sys.stdlib_module_names | {"tinygrad_lite", "numpy"}
+INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 """Packages whose functions and objects are not looked into."""
 
 NAMESPACES = (types.SimpleNamespace, argparse.Namespace)
@@ -232,7 +234,7 @@ class Surroundings:
         self, name: str, module: types.ModuleType, names: set[str], inside: tuple[types.ModuleType, ...]
     ) -> None:
         """A Python module of the user's: of its contents, what the code names."""
-        if module.__name__.partition(".")[0] in OTHERS or module in inside:
+        if _is_installed(module.__name__.partition(".")[0]) or module in inside:
             return
         for key in sorted(names & vars(module).keys()):
             found = vars(module)[key]
@@ -377,8 +379,15 @@ def _is_hyperparameter(value: Any) -> bool:
 
 
 def _is_users(thing: Any) -> bool:
-    """Whether a function or class is the user's own."""
-    return (getattr(thing, "__module__", None) or "").partition(".")[0] not in OTHERS
+    """Whether a function or class is the user's own, and of no installed package."""
+    return not _is_installed((getattr(thing, "__module__", None) or "").partition(".")[0])
+
+
+@functools.cache
+def _is_installed(package: str) -> bool:
+    """Whether a package is Python's, ours, or was installed beside us."""
+    place = getattr(sys.modules.get(package), "__file__", None) or ""
+    return package in OTHERS or any(folder in place for folder in INSTALLED)
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

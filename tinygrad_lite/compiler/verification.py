@@ -42,12 +42,13 @@ def verify(entry: Entry, function: Callable[..., Any], args: Sequence[Any], kwar
     """
     trial = _Trial(entry, args, kwargs)
     replayed = trial.run(entry.executable)
+    arrays = entry.arrays  # the step changes these, also where it drops a gradient in the end
     result = function(*args, **kwargs)
     entry.bind()
     outputs = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
     if replayed is None:
         return result, False
-    real = dict(_real(entry, outputs))
+    real = dict(_real(entry, outputs, arrays))
     gradients = [name for name in replayed if name.startswith("the gradient of")]
     if entry.replay is not None:
         saved = [replayed.pop(f"output {place}") for place in range(len(outputs), len(entry.executable.outputs))]
@@ -174,13 +175,13 @@ def _differentiate(
             replayed[name], real[name] = ours._array, theirs._array
 
 
-def _real(entry: Entry, outputs: Sequence[Tensor]) -> Iterator[tuple[str, Any]]:
+def _real(entry: Entry, outputs: Sequence[Tensor], arrays: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     """The same, of the real step."""
     program = entry.capture.program
     for index, output in enumerate(outputs):
         yield f"output {index}", output._array
     for place, _ in program.writes:
-        yield program.names[place], entry.arrays[place]
+        yield program.names[place], arrays[place]
     for tensor, number in entry.capture.gradients:
         if number is not None and tensor._grad is not None:
             yield f"the gradient of {program.gradients[number][0]}", tensor._grad._array
