@@ -40,7 +40,9 @@ def compile_function(function: Callable[..., Any], fullgraph: bool, backend: str
 
 def compile_module(module: Module, fullgraph: bool, backend: str) -> CompiledModule:
     """A stand-in whose call runs the programs of the module's."""
-    return CompiledModule(module, Compiled(module, fullgraph, backend))
+    compiled = CompiledModule(module, Compiled(module, fullgraph, backend))
+    vars(compiled)["_copied"] = compile_module, fullgraph, backend
+    return compiled
 
 
 class CompiledModule:
@@ -63,6 +65,11 @@ class CompiledModule:
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.module, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled without its programs."""
+        function, fullgraph, backend = self._copied
+        return function, (self.module, fullgraph, backend)
 
     def __repr__(self) -> str:
         return f"compiled {self.module!r}"

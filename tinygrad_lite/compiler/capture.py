@@ -19,8 +19,9 @@ import numpy as np
 
 from tinygrad_lite.autograd.anomaly import PACKAGE, detect_anomaly
 from tinygrad_lite.autograd.engine import _consumers_first, grad
-from tinygrad_lite.autograd.graph import Node
+from tinygrad_lite.autograd.graph import Node, StandIn
 from tinygrad_lite.autograd.modes import thread
+from tinygrad_lite.autograd.sharing import stamp
 from tinygrad_lite.autograd.tensor import Array, Tensor, wrap
 from tinygrad_lite.autograd.tree import leaves, rebuild
 from tinygrad_lite.compiler.differentiation import Backward, split
@@ -97,6 +98,9 @@ class _Capturing:
         self.gradients: list[tuple[Tensor, int | None]] = []
         self.stand_ins: dict[int, Tensor] = {}  # of the arguments, by id
         self.numbers: list[Number] = []  # the hyperparameters
+        self.cut: dict[Tensor, Node] = {}  # arguments that were computed, and by what
+        self.changes: dict[int, int] = {}  # how often the recording changed what it counts
+        self.versions: dict[int, tuple[Any, Any]] = {}  # of the recording, and of the tensors themselves
 
     def run(self, step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Capture:
         with ExitStack() as undo:
@@ -233,8 +237,13 @@ class _Capturing:
         if argument._requires_grad:
             self._substitute(name, argument, {}, undo, "argument")
             undo.callback(self._note_argument_gradient, name, argument, argument._grad)
+            node, argument._node = argument._node, None  # what lies behind it is not the step's
+            if node is not None:
+                self.cut[argument] = node
+                undo.callback(setattr, argument, "_node", node)
             return argument
         stand_in = wrap(self._input(name, "argument", argument._array, None))  # type: ignore[arg-type]
+        self.versions[id(stand_in._version)] = stand_in._version, argument._version
         undo.callback(_add_changes, argument, stand_in)
         return stand_in
 
@@ -270,11 +279,13 @@ class _Capturing:
         array, version = tensor._array, tensor._version
         recording = self._input(name, kind, array, (stands_for or tensor) if kind == "state" else None)
         temporary = versions.setdefault(id(version), [0, None])  # recorded arrays have no checksums
+        self.versions[id(temporary)] = temporary, version
         tensor._array, tensor._version = recording, temporary  # type: ignore[assignment]
 
         def give_back() -> None:
             tensor._version = version
             version[0] += temporary[0]
+            self.changes[id(temporary)] = self.changes.get(id(temporary), 0) + temporary[0]
             temporary[0] = 0
             if tensor._array is recording:  # type: ignore[comparison-overlap]
                 tensor._array = array
@@ -416,6 +427,17 @@ class _Capturing:
                 for value in state.values():
                     _make_real(value)
 
+    def _real_versions(self, node: Node) -> tuple[Any, ...]:
+        """What a node that outlives the step notes of its arrays: where the tensors' own counts stand."""
+        if len(_saved_arrays(node)) != len(node.versions):
+            return node.versions  # of a Function, which saves in a way of its own
+        found = []
+        for (version, at_save), array in zip(node.versions, _saved_arrays(node), strict=True):
+            known = self.versions.get(id(version))
+            unchanged = known is not None and at_save == self.changes.get(id(version), 0)
+            found.append((known[1], stamp(known[1], array)) if known and unchanged else (version, at_save))
+        return tuple(found)
+
     def _repair_leaks(self, outputs: Sequence[Tensor]) -> None:
         """Give arrays to tensors and nodes that outlive the step; only what it returns may do so."""
         for output in outputs:
@@ -424,6 +446,8 @@ class _Capturing:
         for node in _consumers_first(places):
             if node.saved is not None:
                 node.saved = concrete(node.saved)
+                node.versions = self._real_versions(node)
+            node.edges = tuple(self.cut.get(edge, edge) if isinstance(edge, Tensor) else edge for edge in node.edges)
         self.recordings.clear()
         leaked = self.recorder.alive()
         if leaked:
@@ -438,6 +462,11 @@ class _Capturing:
         for node in nodes:
             if isinstance(node, Node):
                 node.saved = concrete(node.saved)
+
+
+def _saved_arrays(node: Node) -> list[Any]:
+    """The arrays that a node keeps, as many as versions."""
+    return [saved for saved in node.saved or () if saved is not None and not isinstance(saved, StandIn)]
 
 
 def _argument_names(step: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> list[str]:

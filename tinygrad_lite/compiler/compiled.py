@@ -110,6 +110,8 @@ class Compiled:
 
     def call_slowly(self, args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> Any:
         """What the step returns, where the latest program did not fit (``result`` is MISS) or refused the values."""
+        if self._eager and self._fullgraph:
+            raise RuntimeError(f"compile: {self.name} runs eagerly: {self._eager}")
         if self._eager or thread.noting or thread.recorder is not None:
             return self._function(*args, **kwargs)
         with self._lock:

@@ -78,6 +78,9 @@ ATTRIBUTE, ITEM, CELL, LENGTH = "getattr({holder}, {key})", "{holder}[{key}]", "
 EQUAL, CONTENT = "({holder} == {key})", "{holder}.tobytes()"
 
 
+MAKING = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__repr__", "__str__"}
+"""Methods that make objects, or show them."""
+
 BY_COMPUTED_NAME = {"getattr", "vars", "__dict__", "attrgetter", "methodcaller", "eval", "exec"}
 
 
@@ -115,7 +118,7 @@ class Surroundings:
         self.conditions: list[Condition] = []
         self._names, self._named = names, set[str]()
         self._seen: dict[int, Any] = {}
-        self._classes: set[type] = set()
+        self._classes: set[tuple[type, bool]] = set()
         self._roots: list[str] = []
         self._generators = {"np.random": (NUMPYS_OWN, _state(NUMPYS_OWN))}
         self._visit("", function)
@@ -184,7 +187,7 @@ class Surroundings:
             self._visit(name, found.__wrapped__)
         if isinstance(found, NAMESPACES) or _is_users(type(found)):
             self._visit_object(name, found)
-            self._visit_class(name, type(found))
+            self._visit_class(name, type(found), of_object=True)
 
     def _visit_all(self, name: str, items: dict[str, Any]) -> None:
         for key, item in items.items():
@@ -243,14 +246,17 @@ class Surroundings:
             else:
                 self._hold_global(f"{name}.{key}", vars(module), key, found)
 
-    def _visit_class(self, name: str, found: type) -> None:
-        """What the user's classes hold: methods, and attributes that all objects share."""
+    def _visit_class(self, name: str, found: type, of_object: bool = False) -> None:
+        """What the user's classes hold: methods, and attributes that all objects share.
+
+        An object that is there already is not made again: what made it is of no interest.
+        """
         for kind in found.__mro__:
-            if not _is_users(kind) or kind in self._classes or issubclass(kind, enum.Enum):
+            if not _is_users(kind) or (kind, of_object) in self._classes or issubclass(kind, enum.Enum):
                 continue
-            self._classes.add(kind)
+            self._classes.add((kind, of_object))
             for key, value in list(vars(kind).items()):
-                if not self._is_read(key):
+                if not self._is_read(key) or (of_object and key in MAKING):
                     continue
                 if key == "__call__" or not (key.startswith("__") and key.endswith("__")):
                     self._hold(_join(name, key), ITEM, vars(kind), key, value)
@@ -263,12 +269,10 @@ class Surroundings:
         self.modules[name] = module
         if "." not in name:
             self._roots.append(name)
-        for key in {"training", "_hooks"} & vars(
-            module
-        ).keys():  # else the default on the class, while nothing is added
+        for key in {"training", "_hooks"} & vars(module).keys():  # else the class has it, while nothing is added
             self._hold(_join(name, key), ITEM, vars(module), key, vars(module)[key])
         self._visit_object(name, module)
-        self._visit_class(name, type(module))
+        self._visit_class(name, type(module), of_object=True)
 
     def _visit_object(self, name: str, found: Any) -> None:
         """Its attributes; that there are as many of them says that none hides one of the class."""
