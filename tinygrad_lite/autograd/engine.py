@@ -146,9 +146,7 @@ def _first_cotangent(output: Tensor, gradient: Any, create_graph: bool) -> Any:
                 f"grad can be implicitly created only for a scalar, not for an output of shape {output.shape}: "
                 "reduce it with .sum() or .mean(), or pass its gradient"
             )
-        one: Any = np.array(1, output._array.dtype, ndmin=output._array.ndim)
-        if thread.recorder is not None:
-            one = thread.recorder.constant(one)
+        one = np.array(1, output._array.dtype, ndmin=output._array.ndim)
         return wrap(one) if create_graph else one
     if not isinstance(gradient, Tensor):
         raise TypeError(f"the gradient of an output must be a Tensor, not {type(gradient).__name__}")
@@ -320,6 +318,8 @@ def _owned(cotangent: Any, g: Any, saved: Sequence[Any]) -> Any:
 
 def _accumulate(leaf: Tensor, gradient: Any) -> None:
     """Add to ``leaf.grad``, in place where it exists already."""
+    if thread.recorder is not None and not isinstance(gradient, Tensor):
+        gradient = thread.recorder.constant(gradient)  # one without data in it, as of a sum, is part of the step too
     if gradient.shape != leaf._array.shape:
         raise RuntimeError(
             f"the gradient of shape {gradient.shape} does not fit the leaf: its data was replaced by shape {leaf.shape}"
