@@ -72,6 +72,13 @@ error, in the words of eager mode.
 **Eager stays** what cannot be replayed: a branch on a tensor's value, `item()` in a computation, a shape that depends
 on the elements, printing a tensor, Python's random numbers. Recording finds it, one warning names the line and the
 reason, and the numbers are those of eager mode.
+So do steps with a `Function` of your own, `checkpoint` or hooks, steps that change an argument in place, and steps that
+count something (`self.step_count += 1`): count outside.
+
+**Not watched** is what Python reads in other ways: a module imported inside the function, defaults and attributes of
+functions, iterators, environment variables, the clock, the order of a dict's keys, packages under `site-packages`, and
+containers other than lists, tuples, dicts, sets and deques. What of that is another at every call is found, since two
+recordings differ; what changes later is not. Make it an argument, a global or an attribute.
 
 **`explain()`** tells for each program:
 
