@@ -167,7 +167,7 @@ class Compiled:
         elif agreed:
             reason = "what it reads is replaced between all calls"
         elif not reason and self._fruitless > MOST_FRUITLESS:
-            reason = "almost every call is of another kind: other shapes, or other Python numbers; pass tensors"
+            reason = "almost every call is of another kind: other shapes, numbers or objects in reach; pass tensors"
         if reason:
             self._stay_eager(reason)
         return found.result
