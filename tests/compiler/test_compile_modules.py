@@ -101,3 +101,27 @@ def test_fullgraph_raises_at_every_call(backend):
     for _ in range(3):
         with pytest.raises(RuntimeError, match="runs eagerly"):
             fast(tl.ones(2))
+
+
+def test_a_module_that_changes_a_buffer(backend):
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+            self.register_buffer("calls", tl.zeros(1))
+
+        def forward(self, x):
+            with tl.no_grad():
+                self.calls.add_(1)
+            return self.linear(x)
+
+    eager = Counting()
+    net = copy.deepcopy(eager)
+    fast = tl.compile(net, backend=backend, fullgraph=True)
+    for call in range(8):
+        x = tl.randn(4, 3)
+        for model, output in ((net, fast(x)), (eager, eager(x))):
+            model.zero_grad()
+            (output**2).sum().backward()
+        assert net.calls.item() == call + 1
+        np.testing.assert_allclose(net.linear.weight.grad.numpy(), eager.linear.weight.grad.numpy(), rtol=1e-4)

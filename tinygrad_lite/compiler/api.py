@@ -40,9 +40,7 @@ def compile_function(function: Callable[..., Any], fullgraph: bool, backend: str
 
 def compile_module(module: Module, fullgraph: bool, backend: str) -> CompiledModule:
     """A stand-in whose call runs the programs of the module's."""
-    compiled = CompiledModule(module, Compiled(module, fullgraph, backend))
-    vars(compiled)["_copied"] = compile_module, fullgraph, backend
-    return compiled
+    return CompiledModule(module, fullgraph, backend)
 
 
 class CompiledModule:
@@ -51,10 +49,11 @@ class CompiledModule:
     Its parameters, its mode, its ``state_dict()`` are those of the module, which can be called as before.
     """
 
-    def __init__(self, module: Module, compiled: Compiled) -> None:
+    def __init__(self, module: Module, fullgraph: bool, backend: str) -> None:
+        compiled = Compiled(module, fullgraph, backend)
         vars(self).update(module=module, compiled=compiled, source=compiled.source, explain=compiled.explain)
         vars(self)["__wrapped__"] = module
-        vars(self)["_call"] = _caller(module.forward, compiled)
+        vars(self).update(_call=_caller(module.forward, compiled), _options=(fullgraph, backend))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The module's output."""
@@ -68,8 +67,7 @@ class CompiledModule:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied and pickled without its programs."""
-        function, fullgraph, backend = self._copied
-        return function, (self.module, fullgraph, backend)
+        return CompiledModule, (self.module, *self._options)
 
     def __repr__(self) -> str:
         return f"compiled {self.module!r}"
